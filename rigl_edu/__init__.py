@@ -1,0 +1,34 @@
+"""rigl_edu: sparse neural-network training, small enough to read.
+
+The names below are the ones a reader types. The ideas live in `rigl_edu.sparse`, the world
+(data, models, training, records) in `rigl_edu.lab`, what the pages need in `rigl_edu.teach`.
+"""
+
+from .sparse import (
+    SET,
+    SNFS,
+    MaskedConv2d,
+    MaskedLinear,
+    RigL,
+    Static,
+    UpdateRule,
+    density,
+    forward_flops,
+    layer_table,
+    sparsify,
+)
+
+__version__ = "0.1.0"
+__all__ = [
+    "SET",
+    "SNFS",
+    "MaskedConv2d",
+    "MaskedLinear",
+    "RigL",
+    "Static",
+    "UpdateRule",
+    "density",
+    "forward_flops",
+    "layer_table",
+    "sparsify",
+]

@@ -1,0 +1,100 @@
+"""What to drop, what to grow, and which layer to give more.
+
+A criterion looks at one layer and scores it: a tensor, one score a weight, for dropping (the
+lowest go) and growing (the highest come); one number for redistribution (the higher gets more).
+Any function of a `Layer` will do. A new method is a new function here and one line in `rules`.
+"""
+
+from __future__ import annotations
+
+from math import floor
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Layer(NamedTuple):
+    """What a criterion may look at: one masked layer at the moment of a rewiring."""
+
+    name: str
+    weight: Tensor  # zero off the mask
+    mask: Tensor  # bool, weight's shape, as it was before this rewiring
+    gradient: Tensor  # dense: positions off the mask have one too
+    momentum: Tensor | None  # the rule's own dense moving average, if it keeps one
+    generator: torch.Generator  # on the CPU, the same on every DDP rank
+
+
+def magnitude(layer: Layer) -> Tensor:
+    """|w|. All methods here drop by it: a weight near 0 is missed least."""
+    return layer.weight.abs()
+
+
+def random(layer: Layer) -> Tensor:
+    """Uniform random numbers. SET grows by it (Mocanu et al. 2018, algorithm 1)."""
+    # Drawn on the CPU so that every device, and every process of a DDP run, draws the same.
+    return torch.rand(layer.weight.shape, generator=layer.generator).to(layer.weight.device)
+
+
+def gradient(layer: Layer) -> Tensor:
+    """|dL/dw|, dense. RigL grows by it (Evci et al. 2020, section 3 (4)): to first order a step
+    on the weight with the largest one lowers the loss most."""
+    return layer.gradient.abs()
+
+
+def momentum(layer: Layer) -> Tensor:
+    """|moving average of the dense gradient|. SNFS grows by it (Dettmers & Zettlemoyer 2019)."""
+    return _momentum_of(layer).abs()
+
+
+def mean_momentum(layer: Layer) -> float:
+    """Mean |momentum| over the active weights: SNFS's claim of a layer to new weights."""
+    return float(_momentum_of(layer)[layer.mask].abs().mean())
+
+
+def share(scores: list[float], budget: int, capacity: list[int]) -> list[int]:
+    """Divide `budget` weights among layers in proportion to their scores, exactly.
+
+    No layer gets more than its capacity; what a full layer cannot take goes to the others, again
+    in proportion to their scores. Whole numbers by largest remainder. The proportional split is
+    SNFS's (Dettmers & Zettlemoyer 2019, section 3); filling up full layers this way, so that the
+    total is exact at once, is ours: the public codes repeat an equal split of the excess and
+    correct the rest at later updates.
+
+    Args:
+        scores: one a layer, at least 0; all equal shares where every score is 0.
+        budget: how many weights to hand out, at most the sum of capacities.
+        capacity: how many each layer can take.
+    """
+    if not 0 <= budget <= sum(capacity):
+        raise ValueError(f"budget {budget} does not fit: capacities add up to {sum(capacity)}")
+    if not all(0 <= score < float("inf") for score in scores):
+        raise ValueError(f"redistribution scores are {scores}; each must be finite and at least 0")
+    exact = [0.0] * len(scores)
+    open_layers = [i for i, room in enumerate(capacity) if room > 0]
+    left = float(budget)
+    while open_layers:
+        total = sum(scores[i] for i in open_layers)
+        # All scores 0: nothing speaks for one layer over another.
+        claims = {i: scores[i] / total if total > 0 else 1 / len(open_layers) for i in open_layers}
+        full = [i for i in open_layers if left * claims[i] >= capacity[i]]
+        if not full:
+            for i in open_layers:
+                exact[i] = left * claims[i]
+            break
+        for i in full:
+            exact[i] = capacity[i]
+            left -= capacity[i]
+        open_layers = [i for i in open_layers if i not in full]
+    counts = [floor(x + 1e-9) for x in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda i: counts[i] - exact[i])
+    with_room = [i for i in by_remainder if counts[i] < capacity[i]]
+    for i in with_room[: budget - sum(counts)]:
+        counts[i] += 1
+    return counts
+
+
+def _momentum_of(layer: Layer) -> Tensor:
+    if layer.momentum is None:
+        raise ValueError("this criterion needs a rule with a dense momentum: dense_momentum=0.9")
+    return layer.momentum

@@ -1,0 +1,60 @@
+"""The methods by name: each is one line, its choice of criteria.
+
+`**schedule` stands for UpdateRule's `every`, `until`, `fraction`, `regrown` and `seed`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from .criteria import gradient, magnitude, mean_momentum, momentum, random
+from .rules import UpdateRule
+
+
+class Static(UpdateRule):
+    """Fixed random masks: the baseline that never rewires."""
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:
+        super().__init__(model, optimizer, drop=None, grow=None)
+
+
+class SET(UpdateRule):
+    """Sparse evolutionary training (Mocanu et al. 2018): drop small weights, grow at random.
+
+    As both RigL papers run it: by |w| and every Delta T steps. Mocanu et al. drop the weakest
+    positive and negative weights separately and rewire once an epoch.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer, **schedule: Any) -> None:
+        super().__init__(model, optimizer, drop=magnitude, grow=random, **schedule)
+
+
+class SNFS(UpdateRule):
+    """Sparse networks from scratch (Dettmers & Zettlemoyer 2019): grow where momentum is large,
+    and move weights to layers whose active weights have the larger mean momentum.
+
+    The momentum is a moving average of dense gradients with decay 0.9, kept by the rule beside
+    the optimizer's own, which stays zero off the mask. Its scale cancels in both uses.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer, **schedule: Any) -> None:
+        super().__init__(
+            model,
+            optimizer,
+            drop=magnitude,
+            grow=momentum,
+            redistribute=mean_momentum,
+            dense_momentum=0.9,
+            **schedule,
+        )
+
+
+class RigL(UpdateRule):
+    """Rigging the lottery (Evci et al. 2020): drop small weights, grow where the dense gradient
+    of the current batch is largest. The gradient is needed, and made, only when rewiring."""
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer, **schedule: Any) -> None:
+        super().__init__(model, optimizer, drop=magnitude, grow=gradient, **schedule)
