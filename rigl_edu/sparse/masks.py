@@ -51,25 +51,25 @@ def _top(scores: Tensor, eligible: Tensor, k: int, what: str) -> Tensor:
     candidates = int(eligible.count_nonzero())
     if not 0 <= k <= candidates:
         raise ValueError(f"{what} is impossible: {candidates} positions to choose among")
-    if not torch.isfinite(scores).all():
-        raise ValueError(f"{what}: the scores are not all finite (a NaN would win every ranking)")
     if k == 0:
         return torch.zeros_like(eligible)
-    if scores.dtype not in (torch.float32, torch.float64):
-        scores = scores.double()  # bfloat16 and integers: exact, and numpy knows the type
-    # Ineligible positions go to -inf. Multiplying their scores by 0 would let them tie with, and
-    # beat, an eligible position whose score is 0. flatten() also copes with channels_last.
-    flat = scores.detach().flatten().masked_fill(~eligible.flatten(), -torch.inf)  # (n,)
-    threshold = _kth_largest(flat, k)
-    above = flat > threshold  # (n,) fewer than k positions, all of them chosen
-    ties = (flat == threshold).nonzero().squeeze(1)  # (number of ties,) in index order
-    above[ties[: k - int(above.count_nonzero())]] = True
-    return above.view(eligible.shape)
+    scores = scores.detach()
+    # Rank the candidates alone. Multiplying the others' scores by 0 instead would let them tie
+    # with, and beat, a candidate whose score is 0.
+    values = scores.masked_select(eligible)  # (candidates,)
+    if not values.max().isfinite():  # max hands a NaN on
+        raise ValueError(f"{what}: the scores are not all finite, and a NaN would win every ranking")
+    threshold = _kth_largest(values, k)
+    chosen = (eligible & (scores > threshold)).flatten()  # (n,), fewer than k of them
+    # flatten() counts row by row, whatever the memory format
+    ties = (eligible & (scores == threshold)).flatten().nonzero().squeeze(1)  # (number of ties,)
+    chosen[ties[: k - int(chosen.count_nonzero())]] = True
+    return chosen.view(eligible.shape)
 
 
-def _kth_largest(flat: Tensor, k: int) -> Tensor:
-    if flat.device.type == "cpu":
-        # numpy's selection takes a fifth of the time of torch's, which sorts along the way.
-        n = flat.numel()
-        return torch.as_tensor(np.partition(flat.numpy(), n - k)[n - k])
-    return torch.topk(flat, k, sorted=False).values.min()
+def _kth_largest(values: Tensor, k: int) -> Tensor:
+    if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
+        # numpy's selection takes a tenth of the time of torch's, which sorts along the way.
+        n = values.numel()
+        return torch.as_tensor(np.partition(values.numpy(), n - k)[n - k])
+    return torch.topk(values, k, sorted=False).values.min()
