@@ -58,7 +58,9 @@ def _top(scores: Tensor, eligible: Tensor, k: int, what: str) -> Tensor:
     # with, and beat, a candidate whose score is 0.
     values = scores.masked_select(eligible)  # (candidates,)
     if not values.max().isfinite():  # max hands a NaN on
-        raise ValueError(f"{what}: the scores are not all finite, and a NaN would win every ranking")
+        raise ValueError(
+            f"{what}: the scores are not all finite, and a NaN would win every ranking"
+        )
     threshold = _kth_largest(values, k)
     chosen = (eligible & (scores > threshold)).flatten()  # (n,), fewer than k of them
     # flatten() counts row by row, whatever the memory format

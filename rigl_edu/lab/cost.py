@@ -1,0 +1,83 @@
+"""What a run will cost, told before it starts."""
+
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .data import CIFAR_FILES, name_of
+from .models import BUILDERS
+from .recipes import Recipe, steps_per_epoch
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+TRAIN_SIZES = {"digits": 1437, "digits-3x32x32": 1437, "cifar10": 50_000, "cifar100": 50_000}
+CIFAR_DISK = "170 MB to download, 190 MB more unpacked"
+
+
+def train_size(recipe: Recipe, location: str) -> int:
+    """Training images that a recipe will use, held-out ones not counted, without loading any."""
+    size = TRAIN_SIZES.get(name_of(location)) or count_images(Path(location) / "train")
+    if recipe.limit is not None:
+        size = min(size, recipe.limit[0])
+    return size - recipe.held_out
+
+
+def count_images(directory: Path) -> int:
+    """Image files in <directory>/<class>/."""
+    return sum(path.suffix.lower() in IMAGE_SUFFIXES for path in directory.rglob("*.*"))
+
+
+def total_steps(recipe: Recipe, location: str) -> int:
+    """Steps of a whole run."""
+    return recipe.epochs * steps_per_epoch(recipe, train_size(recipe, location))
+
+
+def predicted_minutes(
+    recipe: Recipe, steps: int, records: Iterable[dict[str, Any]], device: str
+) -> tuple[float, int] | None:
+    """Minutes of a run and the number of records this is based on; None if there are none.
+
+    Based on the median seconds a step of records with the same network, batch, precision and
+    device; the method matters little, because a mask saves no time by itself.
+    """
+    same = [
+        record["wall_seconds"] / record["steps"]
+        for record in records
+        if record["device"] == device
+        and record["precision"] == recipe.precision
+        and record["recipe"]["model"] == recipe.model
+        and record["recipe"]["model_args"] == dict(recipe.model_args)
+        and record["recipe"]["batch"] == recipe.batch
+    ]
+    if not same:
+        return None
+    return statistics.median(same) * steps / 60, len(same)
+
+
+def parameters(recipe: Recipe) -> int:
+    """Of the network for ten classes and the shape of its usual data, without allocating any."""
+    args = dict(recipe.model_args)
+    with torch.device("meta"):
+        if recipe.model == "mlp":
+            model = BUILDERS["mlp"]((64, *args["hidden"], 10))
+        else:
+            model = BUILDERS[recipe.model](**args)
+    return sum(p.numel() for p in model.parameters())
+
+
+def disk(location: str, parameters: int, root: Path = Path("data")) -> str:
+    """Disk that data and checkpoint take, in words.
+
+    A checkpoint holds weights, momentum and masks: at most three float32 numbers a parameter.
+    """
+    name, home = name_of(location), Path(location)
+    if name in CIFAR_FILES:
+        folder = (home if home.is_dir() else root) / CIFAR_FILES[name][0]
+        data = "already there" if folder.is_dir() else CIFAR_DISK
+    elif name in TRAIN_SIZES:
+        data = "none, bundled with scikit-learn"
+    else:
+        data = "one cache file of the decoded images (3 bytes a pixel)"
+    return f"data {data}; checkpoint {12 * parameters / 1e6:.1f} MB"

@@ -1,0 +1,43 @@
+"""All recipes by name, one file a chapter."""
+
+import difflib
+import fnmatch
+
+from . import ch11
+from .recipe import (
+    METHODS,
+    PRECISIONS,
+    Recipe,
+    recipe_fields,
+    recipe_fingerprint,
+    smoke,
+    steps_per_epoch,
+)
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in ch11.RECIPES}
+
+
+def find(pattern: str) -> list[Recipe]:
+    """The recipes that a name or a shell-style pattern (`mini-*`) means, in their order.
+
+    Raises:
+        ValueError: there is none; the message names the closest ones.
+    """
+    found = [r for name, r in RECIPES.items() if fnmatch.fnmatchcase(name, pattern)]
+    if not found:
+        close = difflib.get_close_matches(pattern, RECIPES, n=4, cutoff=0.4) or list(RECIPES)
+        raise ValueError(f"unknown recipe {pattern!r}; the closest are {', '.join(close)}")
+    return found
+
+
+__all__ = [
+    "METHODS",
+    "PRECISIONS",
+    "RECIPES",
+    "Recipe",
+    "find",
+    "recipe_fields",
+    "recipe_fingerprint",
+    "smoke",
+    "steps_per_epoch",
+]

@@ -1,0 +1,144 @@
+"""A recipe: everything that decides the outcome of a run except its data files and its seed."""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from ..paper import PaperCell
+
+METHODS = ("dense", "static", "set", "snfs", "rigl")
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One experiment as data.
+
+    Attributes:
+        name: what `python -m rigl_edu run` calls it.
+        chapter: of the book.
+        title: one line for people.
+        model: a key of `lab.models.BUILDERS`; the number of classes comes from the data.
+        model_args: its other arguments.
+        data: default of --data.
+        method: one of `METHODS`.
+        density: of all convolution and linear weights; 1 for dense.
+        distribution: "erk", "er" or "uniform".
+        every: steps between rewirings (Delta T).
+        fraction: of a layer's weights rewired at first (alpha).
+        until: first step without rewiring (T_end).
+        regrown: "keep" or "reset", see `rigl_edu.UpdateRule`.
+        epochs: passes over the training images.
+        batch: images a step; the last, smaller batch of an epoch is kept.
+        lr: peak learning rate.
+        drops: steps after which the learning rate is multiplied by `drop_factor`.
+        drop_factor: see `drops`.
+        warmup: steps of linear warm-up from 0.
+        momentum: of SGD with Nesterov momentum.
+        weight_decay: L2, on tensors with more than one dimension.
+        label_smoothing: of the training loss.
+        augment: random crops (reflect-pad 4) and flips.
+        held_out: training images at the end of the order that are kept for validation.
+        precision: one of `PRECISIONS`; bf16 and fp16 are autocast with float32 weights.
+        channels_last: memory layout of weights and images.
+        checkpoint_every: steps between checkpoints.
+        limit: (training, test) images to keep, None for all.
+        seeds: run by default.
+        paper: the published result that this recipe reproduces, None if there is none.
+    """
+
+    name: str
+    chapter: int
+    title: str
+    model: str
+    data: str
+    method: str
+    epochs: int
+    batch: int
+    lr: float
+    model_args: Mapping[str, Any] = field(default_factory=dict)
+    density: float = 1.0
+    distribution: str = "erk"
+    every: int = 100
+    fraction: float = 0.3
+    until: int = 0
+    regrown: str = "keep"
+    drops: tuple[int, ...] = ()
+    drop_factor: float = 0.2
+    warmup: int = 0
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    augment: bool = True
+    held_out: int = 0
+    precision: str = "fp32"
+    channels_last: bool = False
+    checkpoint_every: int = 500
+    limit: tuple[int, int] | None = None
+    seeds: tuple[int, ...] = (0, 1, 2)
+    paper: PaperCell | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"{self.name}: method {self.method!r}, allowed: {', '.join(METHODS)}")
+        if self.precision not in PRECISIONS:
+            allowed = ", ".join(PRECISIONS)
+            raise ValueError(f"{self.name}: precision {self.precision!r}, allowed: {allowed}")
+        if (self.method == "dense") != (self.density == 1.0):
+            raise ValueError(
+                f"{self.name}: method {self.method!r} with density {self.density}; "
+                "dense has density 1, the others less"
+            )
+
+
+def steps_per_epoch(recipe: Recipe, train_size: int) -> int:
+    """Optimizer steps in one pass over `train_size` images, held-out ones not counted."""
+    return math.ceil(train_size / recipe.batch)
+
+
+def recipe_fields(recipe: Recipe) -> dict[str, Any]:
+    """All fields as plain JSON values."""
+    return json.loads(json.dumps(asdict(recipe)))
+
+
+def recipe_fingerprint(recipe: Recipe) -> str:
+    """Sha256 over the fields that decide what a run computes; titles and the like are left out.
+
+    So is every field that has its default: a field added later does not disown older records.
+    """
+    unread = {"chapter", "title", "data", "seeds", "paper", "checkpoint_every"}
+    defaults = {f.name: f.default for f in dataclasses.fields(recipe)}
+    decided = {name for name, default in defaults.items() if getattr(recipe, name) != default}
+    fields = {k: v for k, v in recipe_fields(recipe).items() if k in decided - unread}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def smoke(recipe: Recipe) -> Recipe:
+    """The recipe's twin that takes seconds on a CPU: ten steps, two of them rewirings.
+
+    Same network, same code path; 40 training images in batches of 8, of which 8 are held out if
+    the recipe holds any out, and 16 test images.
+    """
+    held_out = 8 if recipe.held_out else 0
+    steps = 2 * math.ceil((40 - held_out) / 8)
+    return replace(
+        recipe,
+        name=f"{recipe.name}-smoke",
+        title=f"smoke twin of {recipe.name}",
+        data="digits" if recipe.data == "digits" else "digits-3x32x32",
+        epochs=2,
+        batch=8,
+        every=3,
+        until=min(recipe.until, steps),
+        drops=tuple(steps * (i + 1) // (len(recipe.drops) + 1) for i in range(len(recipe.drops))),
+        warmup=min(recipe.warmup, 2),
+        held_out=held_out,
+        checkpoint_every=4,
+        limit=(40, 16),
+        seeds=recipe.seeds[:1],
+        paper=None,
+    )

@@ -1,0 +1,178 @@
+"""From a recipe and a seed to a record on disk."""
+
+import datetime
+import platform
+import statistics
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import rigl_edu
+from rigl_edu.sparse import (
+    density,
+    forward_flops,
+    layer_table,
+    rigl_flops,
+    snfs_flops,
+    static_flops,
+)
+
+from .checkpoint import load_checkpoint, save_checkpoint
+from .data import Dataset
+from .recipes import Recipe, recipe_fields, recipe_fingerprint
+from .records import SCHEMA, write_record
+from .train import Job, evaluate, make_job, train
+
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")
+
+
+def run(
+    recipe: Recipe,
+    seed: int,
+    data: Dataset,
+    results: Path,
+    checkpoint: Path,
+    resume: bool = False,
+    command: str = "rigl_edu.lab.run.run",
+) -> Path:
+    """Train, or go on training, and write the record.
+
+    Args:
+        recipe: what to do.
+        seed: of everything random.
+        data: on the training device; cut to the recipe's limit here.
+        results: directory of the record.
+        checkpoint: the file to save to, and to continue from.
+        resume: continue from the checkpoint if it exists.
+        command: what the record says about how it was made.
+
+    Returns:
+        The record's path.
+
+    Raises:
+        ValueError: the checkpoint belongs to another recipe, seed or data.
+        FloatingPointError: the run diverged.
+        KeyboardInterrupt: Ctrl-C; the checkpoint is up to date.
+    """
+    if data.train_images.is_cuda:
+        torch.backends.cudnn.deterministic = True
+    if recipe.limit is not None:
+        data = data.head(*recipe.limit)
+    job = make_job(recipe, seed, data, checkpoint)
+    if resume and checkpoint.exists():
+        load_checkpoint(job, data)
+    train(job, data, lambda job: save_checkpoint(job, data))
+    return write_record(make_record(job, data, command), results)
+
+
+def make_record(job: Job, data: Dataset, command: str) -> dict[str, Any]:
+    """Everything worth knowing about a finished run; see `records.KEYS`."""
+    recipe, layers = job.recipe, layer_table(job.model)
+    accuracy = evaluate(job.model, data, data.test_images, data.test_labels, recipe)
+    f_s = forward_flops(job.model, data.image_shape)
+    f_d = forward_flops(job.model, data.image_shape, dense=True)
+    flops = train_flops(recipe, f_s, f_d, [row["forward_flops"] for row in job.curve])
+    return {
+        "schema": SCHEMA,
+        "command": command,
+        "finished": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "recipe": recipe_fields(recipe),
+        "recipe_fingerprint": recipe_fingerprint(recipe),
+        "seed": job.seed,
+        "commit": commit(Path(rigl_edu.__file__).parent),
+        "versions": versions(),
+        "device": device_name(data.train_images.device),
+        "threads": torch.get_num_threads(),
+        "precision": recipe.precision,
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "train": len(data.train_images) - recipe.held_out,
+            "held_out": recipe.held_out,
+            "test": len(data.test_images),
+        },
+        "steps": job.step,
+        "wall_seconds": job.wall_seconds,
+        "train_seconds": job.train_seconds,
+        "curve_on": "held_out" if recipe.held_out else "test",
+        "curve": job.curve,
+        "test_accuracy": accuracy,
+        "density": density(job.model),
+        "layers": [row._asdict() | {"shape": list(row.shape)} for row in layers],
+        "parameters": sum(p.numel() for p in job.model.parameters()),
+        "weights": sum(row.total for row in layers),
+        "active_weights": sum(row.active for row in layers),
+        "forward_flops": f_s,
+        "dense_forward_flops": f_d,
+        "train_flops": float(flops),
+        "train_flops_ratio": flops / (3 * f_d),
+    }
+
+
+def train_flops(recipe: Recipe, f_s: float, f_d: float, readings: Sequence[float]) -> float:
+    """Training FLOPs a sample by the papers' formulas.
+
+    Args:
+        recipe: its method counts, and RigL's `every`.
+        f_s: forward FLOPs at the end; constant where no layer gains at another's cost.
+        f_d: of the dense network.
+        readings: f_s at the end of each epoch, for the mean that SNFS needs.
+    """
+    if recipe.method == "dense":
+        return 3 * f_d
+    if recipe.method == "rigl":
+        return rigl_flops(f_s, f_d, recipe.every)
+    if recipe.method == "snfs":
+        return snfs_flops(statistics.mean(readings), f_d)
+    return static_flops(f_s)
+
+
+def commit(directory: Path) -> str | None:
+    """The git commit of the source in `directory`, None where git does not track it.
+
+    "-dirty" is added if a file in the directory differs from the commit or is not in it.
+    """
+    try:
+        git(directory, "ls-files", "--error-unmatch", "__init__.py")
+        head = git(directory, "rev-parse", "HEAD")
+        return head + ("-dirty" if git(directory, "status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def git(directory: Path, *args: str) -> str:
+    """Output of a git command."""
+    done = subprocess.run(
+        ["git", "-C", str(directory), *args], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def versions() -> dict[str, str]:
+    """Of Python, this package and what the numbers depend on."""
+    found = {"python": platform.python_version(), "rigl_edu": rigl_edu.__version__}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def device_name(device: torch.device) -> str:
+    """For example "cpu: AMD EPYC 7763" or "cuda: NVIDIA A100-SXM4-40GB"."""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    model = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    except OSError:
+        pass  # not Linux: what Python knows must do
+    return f"{device.type}: {model}"

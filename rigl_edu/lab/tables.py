@@ -1,0 +1,151 @@
+"""Tables from records: mean and spread over seeds, beside the paper's number."""
+
+import html
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .paper import PaperCell
+
+HEADER = (
+    "recipe",
+    "data",
+    "precision",
+    "density",
+    "seeds",
+    "test accuracy %",
+    "training FLOPs",
+    "minutes a run",
+    "paper",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The runs of one recipe on one data set in one precision; they differ in the seed alone.
+
+    Attributes:
+        recipe: name.
+        method: "dense", "static", "set", "snfs" or "rigl".
+        data: name of the data set.
+        precision: "fp32", "bf16" or "fp16".
+        density: mean over runs.
+        accuracies: test accuracy in percent by seed, in the order of the seeds.
+        train_flops_ratio: mean over runs, to dense training.
+        minutes: median wall time of a run.
+        paper: the published result, if the recipe has one.
+    """
+
+    recipe: str
+    method: str
+    data: str
+    precision: str
+    density: float
+    accuracies: dict[int, float]
+    train_flops_ratio: float
+    minutes: float
+    paper: PaperCell | None
+
+    @property
+    def mean(self) -> float:
+        """Mean test accuracy in percent."""
+        return statistics.mean(self.accuracies.values())
+
+    @property
+    def sd(self) -> float | None:
+        """Sample standard deviation over seeds in points; None for one seed."""
+        if len(self.accuracies) < 2:
+            return None
+        return statistics.stdev(self.accuracies.values())
+
+
+def table_rows(records: Iterable[dict[str, Any]]) -> list[Row]:
+    """Group records by recipe, data set and precision.
+
+    Fingerprints count: two versions of a recipe, or two data sets of one name, are never averaged.
+
+    Raises:
+        ValueError: two records of one group have the same seed.
+    """
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for record in records:
+        data = record["data"]
+        name, version = record["recipe"]["name"], record["recipe_fingerprint"]
+        key = (name, version, data["name"], data["fingerprint"], record["precision"])
+        groups.setdefault(key, []).append(record)
+    return [make_row(group) for group in groups.values()]
+
+
+def make_row(group: Sequence[dict[str, Any]]) -> Row:
+    """One row from records that differ in the seed alone."""
+    first = group[0]
+    recipe, paper = first["recipe"], first["recipe"]["paper"]
+    accuracies = {r["seed"]: r["test_accuracy"] for r in sorted(group, key=lambda r: r["seed"])}
+    if len(accuracies) != len(group):
+        seeds = sorted(r["seed"] for r in group)
+        raise ValueError(
+            f"several records of {recipe['name']} have one seed; the seeds are {seeds}"
+        )
+    return Row(
+        recipe=recipe["name"],
+        method=recipe["method"],
+        data=first["data"]["name"],
+        precision=first["precision"],
+        density=statistics.mean(r["density"] for r in group),
+        accuracies=accuracies,
+        train_flops_ratio=statistics.mean(r["train_flops_ratio"] for r in group),
+        minutes=statistics.median(r["wall_seconds"] for r in group) / 60,
+        paper=PaperCell(**paper) if paper else None,
+    )
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row as text, in the order of `HEADER`."""
+    spread = "" if row.sd is None else f" ± {row.sd:.2f}"
+    paper = "–"
+    if row.paper is not None:
+        doubt = f"; {row.paper.note}" if row.paper.note else ""
+        where = f"{row.paper.table}, {row.paper.data}{doubt}"
+        paper = f"{row.paper.accuracy} ± {row.paper.sd} ({where})"
+    return (
+        row.recipe,
+        row.data,
+        row.precision,
+        f"{row.density:.3g}",
+        str(len(row.accuracies)),
+        f"{row.mean:.2f}{spread}",
+        f"{row.train_flops_ratio:.3f}x",
+        f"{row.minutes:.1f}",
+        paper,
+    )
+
+
+def text_table(rows: Sequence[Row]) -> str:
+    """For a terminal."""
+    lines = [HEADER, *[cells(row) for row in rows]]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
+    padded = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in lines]
+    padded.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in padded)
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """For a text file."""
+    lines = [HEADER, ("---",) * len(HEADER), *[cells(row) for row in rows]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def html_table(rows: Sequence[Row]) -> str:
+    """For a page: a plain <table> with a header row and scopes, no styles."""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in HEADER)
+    body = []
+    for row in rows:
+        first, *rest = [html.escape(text) for text in cells(row)]
+        data = "".join(f"<td>{text}</td>" for text in rest)
+        body.append(f'<tr><th scope="row">{first}</th>{data}</tr>')
+    return (
+        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
+        + "\n".join(body)
+        + ("\n</tbody>\n</table>")
+    )

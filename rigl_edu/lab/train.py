@@ -1,0 +1,280 @@
+"""The training loop: read `train` and `training_step`; everything else serves them."""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from rigl_edu.sparse import SET, SNFS, RigL, Static, UpdateRule, forward_flops, sparsify
+
+from .augment import augment, normalise, stream
+from .data import Dataset
+from .models import BUILDERS
+from .recipes import Recipe, steps_per_epoch
+
+AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass
+class Job:
+    """One run in progress: all that a checkpoint has to save.
+
+    Attributes:
+        recipe: what to do.
+        seed: of the initial weights, the masks, the order of images, crops, dropout.
+        model: on the training device.
+        optimizer: SGD with two groups of parameters, with and without weight decay.
+        rule: its `step` is called; the optimizer itself for dense training.
+        scaler: of fp16 gradients; does nothing in other precisions.
+        checkpoint: where `train` saves.
+        step: optimizer steps and rewirings done so far.
+        loss_sum: sum of the losses of this epoch's images so far, float64 scalar.
+        curve: a row for each finished epoch, see `epoch_row`.
+        train_seconds: time spent in training steps, earlier sessions included.
+        wall_before: time spent in earlier sessions.
+        started: clock reading at the start of this session.
+    """
+
+    recipe: Recipe
+    seed: int
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    rule: UpdateRule | torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    checkpoint: Path
+    step: int = 0
+    loss_sum: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    train_seconds: float = 0.0
+    wall_before: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def wall_seconds(self) -> float:
+        """Time spent in all, earlier sessions up to their last checkpoint included."""
+        return self.wall_before + time.perf_counter() - self.started
+
+
+def train(job: Job, data: Dataset, save: Callable[[Job], None]) -> None:
+    """Train until the recipe's last step, from wherever the job stands.
+
+    Args:
+        job: changed in place.
+        data: on the training device.
+        save: called every `checkpoint_every` steps, at the end, and when Ctrl-C is pressed.
+
+    Raises:
+        FloatingPointError: the loss, or a weight about to be saved, is not finite.
+        KeyboardInterrupt: Ctrl-C was pressed; the step was finished and saved first.
+    """
+    recipe, (images, labels) = job.recipe, training_part(data, job.recipe)
+    per_epoch = steps_per_epoch(recipe, len(images))
+    last = per_epoch * recipe.epochs
+    job.model.train()
+    bar = tqdm(total=last, initial=job.step, desc=f"{recipe.name} seed {job.seed}", disable=None)
+    with bar, ctrl_c_waits() as pressed:
+        while job.step < last:
+            epoch, done = divmod(job.step, per_epoch)
+            order = torch.randperm(len(images), generator=stream(job.seed, "order", epoch))
+            for batch in order.to(images.device).split(recipe.batch)[done:]:
+                clock = time.perf_counter()
+                loss = training_step(job, data, images[batch], labels[batch])
+                job.train_seconds += time.perf_counter() - clock
+                job.loss_sum += loss.double().cpu() * len(batch)
+                job.step += 1
+                bar.update()
+                if job.step % per_epoch == 0:
+                    job.curve.append(epoch_row(job, data, len(images)))
+                    job.loss_sum.zero_()
+                    bar.set_postfix(accuracy=f"{job.curve[-1]['accuracy']:.2f}")
+                if job.step % recipe.checkpoint_every == 0 or job.step == last or pressed:
+                    save(job)
+                if pressed:
+                    raise KeyboardInterrupt
+
+
+def training_step(job: Job, data: Dataset, images: Tensor, labels: Tensor) -> Tensor:
+    """One forward and backward pass and one `rule.step()`; returns the mean loss, a scalar.
+
+    Args:
+        job: its model, optimizer and rule change.
+        data: for mean and standard deviation.
+        images: uint8 (B, C, H, W).
+        labels: int64 (B,).
+    """
+    recipe = job.recipe
+    for group in job.optimizer.param_groups:
+        group["lr"] = learning_rate(job.step, recipe)
+    if recipe.augment:
+        inputs = augment(images, stream(job.seed, "crop", job.step), data.mean, data.std)
+    else:
+        inputs = normalise(images, data.mean, data.std)
+    logits = forward(job.model, inputs, recipe)
+    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+    if not torch.isfinite(loss):
+        raise not_finite(job, f"the loss is {loss.item()}")
+    job.optimizer.zero_grad()
+    job.scaler.scale(loss).backward()
+    job.scaler.step(job.rule)  # type: ignore[arg-type]  # it asks for param_groups and step only
+    job.scaler.update()
+    return loss.detach()
+
+
+def forward(model: nn.Module, inputs: Tensor, recipe: Recipe) -> Tensor:
+    """Logits (B, classes) in float32, computed in the recipe's precision and memory layout."""
+    if recipe.channels_last:
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+    dtype = AUTOCAST[recipe.precision]
+    with torch.autocast(inputs.device.type, dtype=dtype, enabled=dtype != torch.float32):
+        return model(inputs).float()
+
+
+def learning_rate(step: int, recipe: Recipe) -> float:
+    """Of the step that follows `step` finished ones: linear warm-up, then drops."""
+    if step < recipe.warmup:
+        return recipe.lr * step / recipe.warmup
+    return recipe.lr * recipe.drop_factor ** sum(step >= drop for drop in recipe.drops)
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, data: Dataset, images: Tensor, labels: Tensor, recipe: Recipe
+) -> float:
+    """Accuracy in percent over all images (N, C, H, W), in evaluation mode, not augmented."""
+    model.eval()
+    right = 0
+    for begin in range(0, len(images), 500):
+        part = slice(begin, begin + 500)
+        logits = forward(model, normalise(images[part], data.mean, data.std), recipe)
+        right += int((logits.argmax(1) == labels[part]).sum())
+    model.train()
+    return 100 * right / len(images)
+
+
+def training_part(data: Dataset, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """The training images and labels without the last `held_out` ones."""
+    size = len(data.train_images) - recipe.held_out
+    if size < 1:
+        raise ValueError(
+            f"{recipe.name} holds out {recipe.held_out} training images, "
+            f"{data.name} has {len(data.train_images)}"
+        )
+    return data.train_images[:size], data.train_labels[:size]
+
+
+def epoch_row(job: Job, data: Dataset, images: int) -> dict[str, Any]:
+    """One point of the curve: accuracy on the held-out images, or else on the test images.
+
+    Nothing is ever chosen by it: the result of a run is its last step.
+    """
+    held_out = job.recipe.held_out
+    if held_out:
+        watched = data.train_images[-held_out:], data.train_labels[-held_out:]
+    else:
+        watched = data.test_images, data.test_labels
+    return {
+        "step": job.step,
+        "train_loss": job.loss_sum.item() / images,
+        "accuracy": evaluate(job.model, data, *watched, job.recipe),
+        "forward_flops": forward_flops(job.model, data.image_shape),
+    }
+
+
+def make_job(recipe: Recipe, seed: int, data: Dataset, checkpoint: Path) -> Job:
+    """A job at step 0 on the data's device. Everything random in it comes from `seed`."""
+    device = data.train_images.device
+    if recipe.precision == "fp16" and device.type != "cuda":
+        raise ValueError(f"{recipe.name}: precision fp16 needs a CUDA device, not {device.type}")
+    torch.manual_seed(seed)
+    model = make_model(recipe, data)
+    layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+    model = model.to(device).to(memory_format=layout)
+    if recipe.method != "dense":
+        sparsify(model, recipe.density, recipe.distribution, seed=seed)
+    optimizer = make_optimizer(model, recipe)
+    rule = make_rule(model, optimizer, recipe, seed)
+    scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
+    return Job(recipe, seed, model, optimizer, rule, scaler, checkpoint)
+
+
+def make_model(recipe: Recipe, data: Dataset) -> nn.Module:
+    """The recipe's dense network for this data's image shape and classes, on the CPU."""
+    args, classes = dict(recipe.model_args), len(data.classes)
+    if recipe.model == "mlp":
+        sizes = (math.prod(data.image_shape), *args["hidden"], classes)
+        return BUILDERS["mlp"](sizes)
+    return BUILDERS[recipe.model](num_classes=classes, in_channels=data.image_shape[0], **args)
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """SGD with Nesterov momentum; biases and batch-norm parameters are not decayed."""
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=True)
+
+
+def make_rule(
+    model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, seed: int
+) -> UpdateRule | torch.optim.Optimizer:
+    """The method as the object whose `step` the loop calls."""
+    if recipe.method == "dense":
+        return optimizer
+    if recipe.method == "static":
+        return Static(model, optimizer)
+    method = {"set": SET, "snfs": SNFS, "rigl": RigL}[recipe.method]
+    return method(
+        model,
+        optimizer,
+        every=recipe.every,
+        until=recipe.until,
+        fraction=recipe.fraction,
+        regrown=recipe.regrown,
+        seed=seed,
+    )
+
+
+def not_finite(job: Job, what: str) -> FloatingPointError:
+    """The error for a run that has diverged."""
+    kept = f"the last good checkpoint is kept: {job.checkpoint}"
+    if not job.checkpoint.exists():
+        kept = "there was no checkpoint yet"
+    return FloatingPointError(
+        f"{what} at step {job.step} of {job.recipe.name} seed {job.seed}; {kept}. "
+        "A lower learning rate or fp32 may help."
+    )
+
+
+@contextmanager
+def ctrl_c_waits() -> Iterator[list[int]]:
+    """Yield a list that the first Ctrl-C makes non-empty; the second one interrupts at once.
+
+    A job is consistent only between steps, so a step in progress is allowed to finish.
+    """
+    pressed: list[int] = []
+
+    def note(number: int, _frame: Any) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed  # only the main thread may handle signals
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)

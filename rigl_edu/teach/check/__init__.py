@@ -1,0 +1,12 @@
+"""Exercises that check themselves, anywhere: no server, no files beside the notebook.
+
+    from rigl_edu.teach import check
+    check.ch11.grow(my_grow)      # prints a line; a wrong answer gets a hint that names the mistake
+    check.ch11.grow.hints()       # hints of rising strength
+    print(check.receipt("Ada"))   # JSON for an instructor
+"""
+
+from . import ch11
+from .result import Case, Exercise, Result, receipt
+
+__all__ = ["Case", "Exercise", "Result", "ch11", "receipt"]

@@ -1,0 +1,156 @@
+"""How an exercise is checked: cases in order, the first failing one names the mistake.
+
+A case isolates one mistake. It calls the student's function and returns "" if all is well, or a
+hint. Nothing here raises into the notebook: a wrong answer is a `Result` that is false.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, NamedTuple
+
+from ..html import Html, inline
+
+Answer = Callable[..., Any]
+
+
+class Case(NamedTuple):
+    """One thing that can go wrong: what is tried, and a test of it that returns a hint or ""."""
+
+    name: str
+    test: Callable[[Answer], str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a check. True if passed, so `assert check.ch11.grow(grow)` works in a test."""
+
+    exercise: str  # "ch11.grow"
+    ok: bool
+    passed: int  # cases passed before the first failing one
+    cases: int
+    case: str = ""  # the failing one
+    hint: str = ""  # names the mistake
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        if self.ok:
+            return f"✓ {self.exercise}: all {self.cases} cases pass."
+        return (
+            f"✗ {self.exercise}: {self.passed} of {self.cases} cases pass. "
+            f"First failing case: {self.case}.\n  {self.hint}"
+        )
+
+    def _ipython_display_(self) -> None:
+        """Show nothing: the check has printed its line."""
+
+
+@dataclass
+class Exercise:
+    """An exercise's label, its hints, and its checker. Call it with your answer.
+
+    Attributes:
+        name: "ch11.grow".
+        task: what to write, in one sentence.
+        minutes: a guess for a student who has read the chapter.
+        difficulty: 1 easy, 2 medium, 3 hard.
+        clues: hints of rising strength.
+        cases: in the order in which they are tried.
+    """
+
+    name: str
+    task: str
+    minutes: int
+    difficulty: int
+    clues: tuple[str, ...]
+    cases: tuple[Case, ...]
+    results: list[Result] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        EXERCISES[self.name] = self
+
+    def __call__(self, answer: Answer, quiet: bool = False) -> Result:
+        """Check an answer, print one line (or a hint), and return the `Result`."""
+        result = self._check(answer)
+        self.results.append(result)
+        if not quiet:
+            print(result)
+        return result
+
+    def hints(self) -> Html:
+        """The hints, each folded away under the one before it."""
+        html = ""
+        for i in range(len(self.clues), 0, -1):
+            label = f"Hint {i} of {len(self.clues)}"
+            html = f"<details><summary>{label}</summary><p>{inline(self.clues[i - 1])}</p>{html}</details>"
+        return Html(f'<div class="rigl-hints">{html}</div>', "\n".join(self.clues))
+
+    def _repr_html_(self) -> str:
+        stars = "●" * self.difficulty + "○" * (3 - self.difficulty)
+        return (
+            f"<p><strong>{escape(self.name)}</strong> · {self.minutes} minutes · difficulty "
+            f"{stars} ({self.difficulty} of 3)<br>{inline(self.task)}</p>"
+        )
+
+    def _check(self, answer: Answer) -> Result:
+        for i, case in enumerate(self.cases):
+            try:
+                hint = case.test(answer)
+            except NotImplementedError:
+                hint = "Not written yet."
+            except Exception as error:
+                hint = f"It raised {type(error).__name__}: {error}{_line(error)}"
+            if hint:
+                return Result(self.name, False, i, len(self.cases), case.name, hint)
+        return Result(self.name, True, len(self.cases), len(self.cases))
+
+
+EXERCISES: dict[str, Exercise] = {}
+
+
+def receipt(student: str = "") -> str:
+    """What was tried and passed in this session, as JSON for an instructor.
+
+    It says what this Python process saw, and anyone can write such a text by hand: to grade,
+    run the checks on the submitted functions.
+
+    Args:
+        student: a name to put on it.
+    """
+    from ... import __version__
+
+    tried = [exercise for exercise in EXERCISES.values() if exercise.results]
+    rows = [
+        {
+            "exercise": exercise.name,
+            "passed": any(exercise.results),
+            "tries": len(exercise.results),
+            "last_hint": exercise.results[-1].hint,
+        }
+        for exercise in tried
+    ]
+    passed = sum(any(exercise.results) for exercise in tried)
+    return json.dumps(
+        {
+            "student": student,
+            "package": f"rigl_edu {__version__}",
+            "passed": passed,
+            "exercises": len(EXERCISES),
+            "results": rows,
+        },
+        indent=2,
+    )
+
+
+def _line(error: Exception) -> str:
+    """Where in the student's own code it happened: the innermost frame outside installed files."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "site-packages" not in f.filename and f.name != "_check"]
+    own = [f for f in own if "rigl_edu/teach/check" not in f.filename.replace("\\", "/")]
+    return f" (in {own[-1].name}: {own[-1].line})" if own and own[-1].line else ""
