@@ -71,3 +71,8 @@ def six_by_six() -> ExampleLayer:
         ]
     )
     return ExampleLayer(weight, weight != 0, gradient, momentum, random)
+
+
+def places(mask: Tensor) -> str:
+    """Where a mask is on, in words: "(0, 2) (2, 5)"."""
+    return " ".join(f"({', '.join(map(str, place))})" for place in mask.nonzero().tolist())

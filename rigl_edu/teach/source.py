@@ -11,7 +11,7 @@ from typing import Any
 
 from .html import Markdown
 
-ROOT = Path(__file__).parent.parent.parent
+PACKAGE = Path(__file__).parent.parent
 
 
 def show_source(
@@ -23,12 +23,18 @@ def show_source(
         thing: a function, method or class of this package.
         docstring: False leaves out its docstrings.
         fold: a title; the code is then folded away under it.
+
+    Raises:
+        ValueError: for something that this package did not define.
     """
+    file = Path(inspect.getfile(thing))
+    if PACKAGE not in file.parents:
+        raise ValueError(f"{thing!r} is not part of rigl_edu")
     code = textwrap.dedent(inspect.getsource(thing)).rstrip()
     if not docstring:
         code = _without_docstrings(code)
     # No line number: it would change with every edit above.
-    path = Path(inspect.getfile(thing)).relative_to(ROOT).as_posix()
+    path = file.relative_to(PACKAGE.parent).as_posix()
     text = f"`{path}`\n\n```python\n{code}\n```"
     if fold:
         text = f"<details><summary>{fold}</summary>\n\n{text}\n\n</details>"

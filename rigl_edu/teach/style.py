@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
@@ -117,7 +117,7 @@ def mask_grid(
         elif numbers is None:
             _tile(ax, i, j, BLUE, BLUE)
         else:
-            _tile(ax, i, j, WEIGHTS(0.5 + numbers[i, j] / top / 2), "#aab4c0")
+            _tile(ax, i, j, to_hex(tuple(WEIGHTS(0.5 + numbers[i, j] / top / 2))), "#aab4c0")
             if on.shape[1] <= 10:
                 number = f"{numbers[i, j]:+.2f}".replace("-", "−") if numbers[i, j] else "0.00"
                 ax.text(j, i, number, ha="center", va="center", fontsize=8)
@@ -233,7 +233,7 @@ def _tile(
     ax: Axes,
     i: int,
     j: int,
-    face: str | tuple[float, ...],
+    face: str,
     edge: str,
     linestyle: str = "-",
     linewidth: float = 1.0,

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..sparse import drop, drop_count, grow
 from .html import Html, inline
-from .layers import ExampleLayer
+from .layers import ExampleLayer, places
 
 
 def rewire(layer: ExampleLayer, fraction: float = 0.3) -> Html:
@@ -43,10 +43,10 @@ def rewire(layer: ExampleLayer, fraction: float = 0.3) -> Html:
         return places(grow(scores.abs(), kept, k) & ~kept)
 
     plain = (
-        f"Here you would choose a rule, press drop and then grow, and see what a {rows} × {columns} "
-        f"layer keeps. {active} of its {mask.numel()} weights are active. At fraction {fraction} "
-        f"each rule drops the {k} with the smallest |w|, at {places(mask & ~kept)}, and then grows "
-        f"{k} of the empty positions: "
+        f"Here you would choose a rule, press drop and then grow, and see what a layer of {rows} × "
+        f"{columns} keeps. {active} of its {mask.numel()} weights are active. At fraction "
+        f"{fraction} each rule drops the {k} with the smallest |w|, at {places(mask & ~kept)}, and "
+        f"then grows {k} of the empty positions: "
         f"SET at random, at {choice(layer.random)}; "
         f"SNFS by |momentum|, at {choice(layer.momentum)}; "
         f"RigL by |gradient|, at {choice(layer.gradient)}. "
@@ -101,8 +101,3 @@ def flat(values: Tensor) -> list[float]:
     if values.dtype == torch.float32:
         return [float(str(value)) for value in values.flatten().numpy()]
     return values.flatten().tolist()
-
-
-def places(mask: Tensor) -> str:
-    """Where a mask is on: "(0, 2) (2, 5)"."""
-    return " ".join(f"({i}, {j})" for i, j in mask.nonzero().tolist())

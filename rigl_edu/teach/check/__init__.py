@@ -1,9 +1,8 @@
 """Exercises that check themselves, anywhere: no server, no files beside the notebook.
 
-    from rigl_edu.teach import check
-    check.ch11.grow(my_grow)      # prints a line; a wrong answer gets a hint that names the mistake
-    check.ch11.grow.hints()       # hints of rising strength
-    print(check.receipt("Ada"))   # JSON for an instructor
+`check.ch11.grow(my_grow)` prints a line; a wrong answer gets a hint that names the mistake.
+`check.ch11.grow.hints()` shows hints of rising strength.
+`check.receipt("Ada")` is JSON for an instructor.
 """
 
 from . import ch11

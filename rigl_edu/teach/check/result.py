@@ -10,12 +10,14 @@ import json
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from html import escape
+from pathlib import Path
+from textwrap import TextWrapper
 from typing import Any, NamedTuple
 
-from ..html import Html, inline
+from ..html import Html, inline, words
 
 Answer = Callable[..., Any]
+OURS = str(Path(__file__).parents[2])  # the package's folder
 
 
 class Case(NamedTuple):
@@ -42,16 +44,18 @@ class Result:
     def __str__(self) -> str:
         if self.ok:
             return f"✓ {self.exercise}: all {self.cases} cases pass."
-        return (
-            f"✗ {self.exercise}: {self.passed} of {self.cases} cases pass. "
-            f"First failing case: {self.case}.\n  {self.hint}"
+        text = (
+            f"✗ {self.exercise}: {self.passed} of {self.cases} cases pass.\n"
+            f"  First failing case: {self.case}."
         )
+        wrap = TextWrapper(width=86, initial_indent="  ", subsequent_indent="  ")
+        return "\n".join([text, *wrap.wrap(self.hint)])
 
     def _ipython_display_(self) -> None:
         """Show nothing: the check has printed its line."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Exercise:
     """An exercise's label, its hints, and its checker. Call it with your answer.
 
@@ -70,7 +74,7 @@ class Exercise:
     difficulty: int
     clues: tuple[str, ...]
     cases: tuple[Case, ...]
-    results: list[Result] = field(default_factory=list, repr=False)
+    results: list[Result] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         EXERCISES[self.name] = self
@@ -88,15 +92,17 @@ class Exercise:
         html = ""
         for i in range(len(self.clues), 0, -1):
             label = f"Hint {i} of {len(self.clues)}"
-            html = f"<details><summary>{label}</summary><p>{inline(self.clues[i - 1])}</p>{html}</details>"
-        return Html(f'<div class="rigl-hints">{html}</div>', "\n".join(self.clues))
+            clue = f"<p>{inline(self.clues[i - 1])}</p>"
+            html = f"<details><summary>{label}</summary><div>{clue}{html}</div></details>"
+        return words(html, "\n".join(self.clues))
 
     def _repr_html_(self) -> str:
-        stars = "●" * self.difficulty + "○" * (3 - self.difficulty)
-        return (
-            f"<p><strong>{escape(self.name)}</strong> · {self.minutes} minutes · difficulty "
-            f"{stars} ({self.difficulty} of 3)<br>{inline(self.task)}</p>"
-        )
+        first, _, rest = repr(self).partition("\n")
+        return words(f"<p><strong>{first}</strong></p><p>{inline(rest)}</p>", "").html
+
+    def __repr__(self) -> str:
+        level = ("easy", "medium", "hard")[self.difficulty - 1]
+        return f"{self.name} · {self.minutes} minutes · {level}\n{self.task}"
 
     def _check(self, answer: Answer) -> Result:
         for i, case in enumerate(self.cases):
@@ -131,7 +137,7 @@ def receipt(student: str = "") -> str:
             "exercise": exercise.name,
             "passed": any(exercise.results),
             "tries": len(exercise.results),
-            "last_hint": exercise.results[-1].hint,
+            "last_hint": "" if any(exercise.results) else exercise.results[-1].hint,
         }
         for exercise in tried
     ]
@@ -149,8 +155,8 @@ def receipt(student: str = "") -> str:
 
 
 def _line(error: Exception) -> str:
-    """Where in the student's own code it happened: the innermost frame outside installed files."""
+    """Where in the student's own code it happened, as the line's text: the same on any machine."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if "site-packages" not in f.filename and f.name != "_check"]
-    own = [f for f in own if "rigl_edu/teach/check" not in f.filename.replace("\\", "/")]
+    theirs = [f for f in frames if "site-packages" in f.filename or f.filename.startswith(OURS)]
+    own = [f for f in frames if f not in theirs]
     return f" (in {own[-1].name}: {own[-1].line})" if own and own[-1].line else ""
