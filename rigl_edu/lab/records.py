@@ -96,3 +96,13 @@ def check_record(record: Any, path: Path) -> None:
 def load_records(results: str | Path = RESULTS) -> list[dict[str, Any]]:
     """All records of a directory in the order of their file names; none if it does not exist."""
     return [read_record(path) for path in sorted(Path(results).glob("*.json"))]
+
+
+def published_results() -> Path:
+    """Where the records that come with this package lie, whatever the working directory.
+
+    In a checkout that is the repository's data/results; an installed wheel carries a copy.
+    """
+    package = Path(__file__).parent
+    in_wheel, in_checkout = package / "results", package.parents[1] / RESULTS
+    return in_wheel if in_wheel.is_dir() else in_checkout

@@ -5,6 +5,7 @@ import platform
 import statistics
 import subprocess
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from .recipes import Recipe, recipe_fields, recipe_fingerprint
 from .records import SCHEMA, write_record
 from .train import Job, evaluate, make_job, train
 
+RUNS_ON = ("__init__.py", "sparse", "lab")  # of this package; `teach` is for pages
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")
 
 
@@ -58,6 +60,7 @@ def run(
         FloatingPointError: the run diverged.
         KeyboardInterrupt: Ctrl-C; the checkpoint is up to date.
     """
+    source_commit()  # now, before the files on disk can change under a long run
     if data.train_images.is_cuda:
         torch.backends.cudnn.deterministic = True
     if recipe.limit is not None:
@@ -83,7 +86,7 @@ def make_record(job: Job, data: Dataset, command: str) -> dict[str, Any]:
         "recipe": recipe_fields(recipe),
         "recipe_fingerprint": recipe_fingerprint(recipe),
         "seed": job.seed,
-        "commit": commit(Path(rigl_edu.__file__).parent),
+        "commit": source_commit(),
         "versions": versions(),
         "device": device_name(data.train_images.device),
         "threads": torch.get_num_threads(),
@@ -131,15 +134,21 @@ def train_flops(recipe: Recipe, f_s: float, f_d: float, readings: Sequence[float
     return static_flops(f_s)
 
 
-def commit(directory: Path) -> str | None:
-    """The git commit of the source in `directory`, None where git does not track it.
+@cache
+def source_commit() -> str | None:
+    """The commit of this package's source when it was first asked for, see `commit`."""
+    return commit(Path(rigl_edu.__file__).parent)
 
-    "-dirty" is added if a file in the directory differs from the commit or is not in it.
+
+def commit(directory: Path) -> str | None:
+    """The git commit of the package in `directory`, None where git does not track it.
+
+    "-dirty" is added if a file that a run can depend on differs from the commit or is not in it.
     """
     try:
         git(directory, "ls-files", "--error-unmatch", "__init__.py")
         head = git(directory, "rev-parse", "HEAD")
-        return head + ("-dirty" if git(directory, "status", "--porcelain", "--", ".") else "")
+        return head + ("-dirty" if git(directory, "status", "--porcelain", "--", *RUNS_ON) else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 

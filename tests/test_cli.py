@@ -1,0 +1,250 @@
+"""The command line as a user meets it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rigl_edu.lab import cli, data, train
+from rigl_edu.lab.checkpoint import read_checkpoint
+from rigl_edu.lab.recipes import RECIPES
+from rigl_edu.lab.records import read_record
+
+SMOKE = ["run", "mini-rigl-0.1", "--smoke"]
+RECORD = Path("data/smoke/mini-rigl-0.1-smoke__digits-3x32x32__seed0.json")
+CHECKPOINT = Path("data/smoke/checkpoints/mini-rigl-0.1-smoke__digits-3x32x32__seed0.pt")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def refused(capsys, *argv):
+    """Exit status 2 with one line on stderr; returns the line."""
+    with pytest.raises(SystemExit) as raised:
+        cli.main(argv)
+    assert raised.value.code == 2
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("rigl_edu: ")
+    assert not list(Path().iterdir()), "nothing may be made before the input is known to be good"
+    return lines[0]
+
+
+def test_module_from_any_directory():
+    repository = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "rigl_edu", *SMOKE, "--threads", "1", "--seed", "3"],
+        env=os.environ | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "8 steps a seed" in done.stdout and "test accuracy" in done.stdout
+    assert done.stderr == ""  # no progress bar where there is no terminal
+    record = read_record(str(RECORD).replace("seed0", "seed3"))
+    assert record["command"] == f"python -m rigl_edu {' '.join(SMOKE)} --threads 1 --seed 3"
+    assert record["threads"] == 1
+
+
+def test_list(capsys):
+    assert cli.main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(RECIPES)
+    assert all("ch11" in line for line in lines)
+
+
+def test_run_says_the_cost_first_skips_what_is_done_and_force_repeats(capsys):
+    assert cli.main(SMOKE) == 0
+    out = capsys.readouterr().out
+    assert "minutes unknown" in out and "disk: data none" in out and "checkpoint 0.9 MB" in out
+    first = read_record(RECORD)
+    assert cli.main(SMOKE) == 0
+    assert f"skipped, {RECORD} is a record; --force" in capsys.readouterr().out
+    assert read_record(RECORD) == first
+    assert cli.main([*SMOKE, "--force"]) == 0
+    again = read_record(RECORD)
+    assert again["curve"] == first["curve"] and again["wall_seconds"] != first["wall_seconds"]
+
+
+def test_a_record_of_another_version_is_said_to_be_one(capsys):
+    cli.main(SMOKE)
+    record = json.loads(RECORD.read_text())
+    record["recipe_fingerprint"] = "0" * 64
+    RECORD.write_text(json.dumps(record))
+    cli.main(SMOKE)
+    assert "is a record of another version of it" in capsys.readouterr().out
+
+
+def test_patterns_seeds_and_out(capsys):
+    argv = ["run", "mini-*-0.05", "mini-set-0.05", "--smoke", "--seed", "4", "5", "--out", "here"]
+    assert cli.main(argv) == 0
+    names = sorted(path.name for path in Path("here").glob("*.json"))
+    assert names == [
+        f"mini-{method}-0.05-smoke__digits-3x32x32__seed{seed}.json"
+        for method in ("rigl", "set", "static")
+        for seed in (4, 5)
+    ]
+    assert cli.main(["table", "mini-*", "--out", "here"]) == 0
+    lines = capsys.readouterr().out.splitlines()[-3:]
+    assert [line.split()[0] for line in lines] == [
+        "mini-static-0.05-smoke",
+        "mini-set-0.05-smoke",
+        "mini-rigl-0.05-smoke",
+    ]
+    assert all(line.split()[4] == "2" and "±" in line for line in lines)
+
+
+def test_a_directory_of_images_gives_the_record_its_name(capsys):
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 20), ("test", 6)):
+        for name in ("ant", "bee"):
+            (Path("pictures") / part / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(Path("pictures") / part / name / f"{i}.png")
+    assert cli.main([*SMOKE, "--data", "pictures/"]) == 0
+    assert "8 steps a seed" in capsys.readouterr().out
+    record = read_record("data/smoke/mini-rigl-0.1-smoke__pictures__seed0.json")
+    sizes = {key: record["data"][key] for key in ("name", "train", "held_out", "test")}
+    assert sizes == {"name": "pictures", "train": 32, "held_out": 8, "test": 12}
+    assert record["layers"][-1]["shape"] == [2, 64]  # as many classes as the data has
+
+
+def test_table_formats(capsys):
+    cli.main(SMOKE)
+    capsys.readouterr()
+    for form, start in (("markdown", "| recipe |"), ("html", "<table>"), ("text", "recipe ")):
+        assert cli.main(["table", "ch11", "--out", "data/smoke", "--format", form]) == 0
+        assert capsys.readouterr().out.startswith(start)
+
+
+def test_doctor(capsys, monkeypatch):
+    monkeypatch.setattr("rigl_edu.lab.doctor.BATCH", 2)
+    assert cli.main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert f"torch {torch.__version__.split('+')[0]}" in out
+    assert "data cifar10: absent" in out and "masked at density 0.1" in out
+
+
+# --- bad input: exit status 2, one line, nothing done ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["run", "mini-rigle-0.1"], ["'mini-rigle-0.1'", "mini-rigl-0.1"]),
+        (["run", "zzz"], ["'zzz'", *RECIPES]),
+        (["run", "mini-dense", "--device", "cuda:99"], ["'cuda:99'", "cpu"]),
+        (["run", "mini-dense", "--device", "tpu"], ["'tpu'", "cpu"]),
+        (["run", "mini-dense", "--data", "cifar11"], ["'cifar11'", "cifar10", "cifar100"]),
+        (["run", "mini-dense", "--data", "no/dir"], ["'no/dir'", "digits", "cifar10", "cifar100"]),
+        (["run", "mini-dense", "--data", "/"], ["'/'", "train/<class>/", "cifar-10-batches-py"]),
+        (["run", "mini-dense", "--threads", "0"], ["--threads 0", "at least 1"]),
+        (["run", "mini-dense", "--seed", "-1"], ["--seed -1", "at least 0"]),
+        (["table", "99"], ["99", "11"]),
+        (["table", "mini-dens"], ["'mini-dens'", "mini-dense"]),
+        (["table", "mini-dense"], ["'mini-dense'", "data/results"]),
+    ],
+)
+def test_bad_input(capsys, monkeypatch, argv, words):
+    monkeypatch.setattr(data, "fetch", lambda *args: pytest.fail("began to download"))
+    line = refused(capsys, *argv)
+    assert all(word in line for word in words)
+
+
+def test_data_that_cannot_be_had(capsys, monkeypatch):
+    monkeypatch.setattr(data, "CIFAR10_MIRRORS", ())
+    monkeypatch.setattr(data.cifar10, "__defaults__", ("data", (), None))
+    with pytest.raises(SystemExit) as raised:
+        cli.main(["run", "mini-dense", "--seed", "0"])
+    assert raised.value.code == 2
+    captured = capsys.readouterr()
+    assert "170 MB to download" in captured.out
+    assert "Three ways to provide it" in captured.err
+
+
+def test_a_record_of_another_schema(capsys):
+    cli.main(SMOKE)
+    record = json.loads(RECORD.read_text())
+    record["schema"] = 99
+    RECORD.write_text(json.dumps(record))
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as raised:
+        cli.main(["table", "mini-rigl-0.1", "--out", "data/smoke"])
+    assert raised.value.code == 2
+    assert f"{RECORD} has schema 99; this version reads 1" in capsys.readouterr().err
+
+
+# --- stopping and going on ---------------------------------------------------------------------
+
+
+def test_ctrl_c_then_the_command_it_names(capsys, monkeypatch):
+    step = train.training_step
+
+    def interrupted(job, *args):
+        if job.step == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(job, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "training_step", interrupted)
+        assert cli.main(SMOKE) == 130
+    out = capsys.readouterr().out
+    assert f"{CHECKPOINT} is saved" in out
+    assert read_checkpoint(CHECKPOINT)["step"] == 6
+    resume = f"python -m rigl_edu {' '.join(SMOKE)} --resume"
+    assert out.splitlines()[-1].strip() == resume
+
+    with pytest.raises(SystemExit) as raised:
+        cli.main(SMOKE)
+    assert raised.value.code == 2
+    err = capsys.readouterr().err
+    assert "holds step 6" in err and "--resume" in err and "--force" in err
+
+    assert cli.main(resume.split()[3:]) == 0
+    resumed = read_record(RECORD)
+    cli.main([*SMOKE, "--force"])
+    assert read_record(RECORD)["curve"] == resumed["curve"]
+
+
+def test_checkpoint_of_another_version_of_the_recipe(capsys, monkeypatch):
+    cli.main(SMOKE)
+    RECORD.unlink()
+    monkeypatch.setitem(
+        cli.RECIPES,
+        "mini-rigl-0.1",
+        RECIPES["mini-rigl-0.1"].__class__(**{**vars(RECIPES["mini-rigl-0.1"]), "lr": 0.3}),
+    )
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as raised:
+        cli.main([*SMOKE, "--resume"])
+    assert raised.value.code == 2
+    assert "is a checkpoint of recipe 'mini-rigl-0.1-smoke' (" in capsys.readouterr().err
+
+
+def test_a_diverging_run(capsys, monkeypatch):
+    step = train.training_step
+
+    def poisoned(job, *args):
+        if job.step == 6:
+            job.model.fc.bias.data.fill_(float("nan"))
+        return step(job, *args)
+
+    monkeypatch.setattr(train, "training_step", poisoned)
+    assert cli.main(SMOKE) == 1
+    err = capsys.readouterr().err
+    assert "loss is nan at step 6" in err and str(CHECKPOINT) in err
+    assert read_checkpoint(CHECKPOINT)["step"] == 4
+    assert not RECORD.exists()
