@@ -1,9 +1,9 @@
 """The numbers of the reproduction paper, read from two CSV files, never typed.
 
-`paper_tables.csv` holds every cell of Tables 2, 3 and 5 of Sundar and Dwaraknath, "[Re] Rigging the Lottery:
-Making All Tickets Winners", ReScience C 7(2) #21, 2021. Its notes name cells that do not agree with
-the paper's own figures. `paper_per_seed.csv` holds single runs, read off the paper's vector figures
-(good to about 0.01 points); runs below a figure's axis are missing.
+`paper_tables.csv` holds every cell of Tables 2, 3 and 5 of Sundar and Dwaraknath, "[Re] Rigging the
+Lottery: Making All Tickets Winners", ReScience C 7(2) #21, 2021. Its notes name cells that do not
+agree with the paper's own figures. `paper_per_seed.csv` holds single runs, read off the paper's
+vector figures (good to about 0.01 points); runs below a figure's axis are missing.
 """
 
 import csv

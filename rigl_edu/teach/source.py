@@ -27,6 +27,7 @@ def show_source(
     Raises:
         ValueError: for something that this package did not define.
     """
+    thing = inspect.unwrap(thing)  # through decorators such as torch.no_grad()
     file = Path(inspect.getfile(thing))
     if PACKAGE not in file.parents:
         raise ValueError(f"{thing!r} is not part of rigl_edu")
