@@ -37,8 +37,10 @@ def random(layer: Layer) -> Tensor:
 
 
 def gradient(layer: Layer) -> Tensor:
-    """|dL/dw|, dense. RigL grows by it (Evci et al. 2020, section 3 (4)): to first order a step
-    on the weight with the largest one lowers the loss most."""
+    """|dL/dw|, dense. RigL grows by it (Evci et al. 2020, section 3 (4)).
+
+    To first order, a step on the weight with the largest one lowers the loss most.
+    """
     return layer.gradient.abs()
 
 

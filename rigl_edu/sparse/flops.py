@@ -1,11 +1,14 @@
 """What a pass costs: FLOPs of a forward pass at the current masks, and of training by each method.
 
 Convention, in both papers: multiplications and additions both count, so one multiply-add is two
-FLOPs; linear and convolutional layers only (norms, activations and pooling are left out); one
-sample. The reproduction's counter adds one FLOP for each input of a linear layer (128 of 315 460 224
-for WRN-22-2); so do we, and our totals equal its own to the last digit. f_s is the forward cost of the sparse network, f_d of its dense twin; the backward pass
-costs twice the forward: once for the gradient of the inputs, once for that of the weights.
-Source: RigL (Evci et al. 2020) appendix H; Sundar & Dwaraknath (2021), appendix on FLOP counting.
+FLOPs; linear and convolutional layers only, so no norms, activations or pooling; one sample. The
+reproduction's counter adds one FLOP for each input of a linear layer (WRN-22-2: 128 of 315 460 224).
+So do we, and our totals equal its own to the last digit.
+
+f_s is the forward cost of the sparse network, f_d that of its dense twin. A backward pass costs two
+forward passes: one for the gradient of the inputs, one for that of the weights.
+
+Sources: RigL (Evci et al. 2020), appendix H; Sundar & Dwaraknath (2021), appendix on counting.
 """
 
 from __future__ import annotations

@@ -33,9 +33,9 @@ class SET(UpdateRule):
 
 
 class SNFS(UpdateRule):
-    """Sparse networks from scratch (Dettmers & Zettlemoyer 2019): grow where momentum is large,
-    and move weights to layers whose active weights have the larger mean momentum.
+    """Sparse networks from scratch (Dettmers & Zettlemoyer 2019): grow where momentum is large.
 
+    Weights also move between layers: to those whose active weights have the larger mean momentum.
     The momentum is a moving average of dense gradients with decay 0.9, kept by the rule beside
     the optimizer's own, which stays zero off the mask. Its scale cancels in both uses.
     """
@@ -53,8 +53,10 @@ class SNFS(UpdateRule):
 
 
 class RigL(UpdateRule):
-    """Rigging the lottery (Evci et al. 2020): drop small weights, grow where the dense gradient
-    of the current batch is largest. The gradient is needed, and made, only when rewiring."""
+    """Rigging the lottery (Evci et al. 2020): grow where the dense gradient is largest.
+
+    The gradient is that of the current batch. It is needed, and made, only when rewiring.
+    """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer, **schedule: Any) -> None:
         super().__init__(model, optimizer, drop=magnitude, grow=gradient, **schedule)
