@@ -2,7 +2,7 @@
 
 Convention, in both papers: multiplications and additions both count, so one multiply-add is two
 FLOPs; linear and convolutional layers only, so no norms, activations or pooling; one sample. The
-reproduction's counter adds one FLOP for each input of a linear layer (WRN-22-2: 128 of 315 460 224).
+reproduction's counter adds one FLOP for each input of a linear layer (WRN-22-2: 128 of 315460224).
 So do we, and our totals equal its own to the last digit.
 
 f_s is the forward cost of the sparse network, f_d that of its dense twin. A backward pass costs two

@@ -163,7 +163,7 @@ def test_trap_3_growing_does_not_move_the_output(rule_class):
 @pytest.mark.parametrize("make", [sgd, adam])
 @pytest.mark.parametrize("rule_class", [SET, SNFS, RigL])
 def test_trap_4_every_optimizer_state_of_dropped_and_grown_weights_is_0(rule_class, make):
-    """Trap 4: momentum_buffer, exp_avg, exp_avg_sq, max_exp_avg_sq; and nobody else's is touched."""
+    """Trap 4: momentum_buffer, exp_avg, exp_avg_sq, max_exp_avg_sq; no one else's changes."""
     model = sparsify(convnet(), 0.4)
     optimizer = make(model)
     rule = rule_class(model, optimizer, every=4, until=100, fraction=0.5)
@@ -210,7 +210,6 @@ def test_trap_5_snfs_grows_by_a_momentum_that_is_not_masked():
     brand_new = sum(int((after & ~before[name]).sum()) for name, after in masks_of(model).items())
     grown = sum(update.grown for update in rule.last_update)
     assert brand_new > grown / 2
-    # Once the masks stay, nobody pays for dense gradients any more.
 
 
 @pytest.mark.parametrize("rule_class", [SNFS, RigL])
@@ -457,7 +456,7 @@ def test_trap_20_channels_last_trains_the_same_masks(rule_class):
 
 
 def test_trap_21_nothing_is_reallocated():
-    """Trap 21: weights, masks and optimizer state stay in their storage, and are the same objects."""
+    """Trap 21: weights, masks and optimizer state stay the same objects in the same storage."""
     model = sparsify(convnet(), 0.4)
     optimizer = sgd(model)
     rule = RigL(model, optimizer, every=2, until=100, fraction=0.5)
@@ -650,7 +649,7 @@ def test_layers_left_dense_are_left_alone():
 
 
 def test_trap_26_layers_stay_the_same_objects_and_keep_their_options():
-    """Trap 26: groups, dilation, stride, padding, biases and weights; and the optimizer's tensors."""
+    """Trap 26: groups, dilation, stride, padding and biases stay, and the optimizer's tensors."""
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(4, 8, (3, 1), stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=2),
