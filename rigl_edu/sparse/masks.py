@@ -62,11 +62,15 @@ def _top(scores: Tensor, eligible: Tensor, k: int, what: str) -> Tensor:
             f"{what}: the scores are not all finite, and a NaN would win every ranking"
         )
     threshold = _kth_largest(values, k)
-    chosen = (eligible & (scores > threshold)).flatten()  # (n,), fewer than k of them
-    # flatten() counts row by row, whatever the memory format
-    ties = (eligible & (scores == threshold)).flatten().nonzero().squeeze(1)  # (number of ties,)
-    chosen[ties[: k - int(chosen.count_nonzero())]] = True
-    return chosen.view(eligible.shape)
+    chosen = eligible & (scores >= threshold)  # at least k of them
+    surplus = int(chosen.count_nonzero()) - k
+    if surplus:
+        # flatten() counts row by row, whatever the memory format.
+        ties = (eligible & (scores == threshold)).flatten().nonzero().squeeze(1)
+        flat = chosen.flatten()  # (n,)
+        flat[ties[-surplus:]] = False
+        chosen = flat.view(eligible.shape)
+    return chosen
 
 
 def _kth_largest(values: Tensor, k: int) -> Tensor:

@@ -127,13 +127,14 @@ def _maskable_layers(model: nn.Module, dense: Iterable[str]) -> dict[str, nn.Lin
         if isinstance(module, Masked):
             raise ValueError(f"layer {name!r} has a mask already; sparsify a model once")
         layers[name] = module
-    unknown = set(dense) - set(layers)
+    dense = set(dense)
+    unknown = dense - set(layers)
     if unknown:
         raise ValueError(f"dense names {sorted(unknown)}, but the layers are {list(layers)}")
     owners: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         owners.setdefault(id(parameter), []).append(name)
-    layers = {name: layer for name, layer in layers.items() if name not in set(dense)}
+    layers = {name: layer for name, layer in layers.items() if name not in dense}
     for name, layer in layers.items():
         if type(layer).forward not in (nn.Linear.forward, nn.Conv2d.forward):
             raise TypeError(
