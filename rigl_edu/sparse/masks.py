@@ -77,5 +77,5 @@ def _kth_largest(values: Tensor, k: int) -> Tensor:
     if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
         # numpy's selection takes a tenth of the time of torch's, which sorts along the way.
         n = values.numel()
-        return torch.as_tensor(np.partition(values.numpy(), n - k)[n - k])
+        return values.new_tensor(np.partition(values.numpy(), n - k)[n - k])
     return torch.topk(values, k, sorted=False).values.min()

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from .criteria import Layer
+from .dense_momentum import DenseMomentum
 from .layers import masked_layers
-from .momentum import DenseMomentum
 from .rewire import Criterion, LayerScore, LayerUpdate, clear, decide, summarise
 from .schedule import cosine_fraction, rewires_at
 

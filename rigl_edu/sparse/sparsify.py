@@ -74,8 +74,9 @@ def sparsify(
 
 def random_mask(shape: tuple[int, ...], active: int, generator: torch.Generator) -> Tensor:
     """Bool mask of the given shape with exactly `active` ones at random positions (on the CPU)."""
-    mask = torch.zeros(shape, dtype=torch.bool)
-    mask.view(-1)[torch.randperm(mask.numel(), generator=generator)[:active]] = True
+    mask = torch.zeros(shape, dtype=torch.bool, device="cpu")
+    order = torch.randperm(mask.numel(), generator=generator, device="cpu")
+    mask.view(-1)[order[:active]] = True
     return mask
 
 
