@@ -231,9 +231,9 @@ def main() -> None:
     if arguments.rounds < 2 or arguments.threads < 1:
         parser.error("--rounds must be at least 2 and --threads at least 1")
     result = measure(arguments.rounds, arguments.threads)
-    print(table(result))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    print(table(result))
     print(f"\nwritten to {arguments.out}")
 
 

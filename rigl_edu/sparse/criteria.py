@@ -33,8 +33,8 @@ def magnitude(layer: Layer) -> Tensor:
 def random(layer: Layer) -> Tensor:
     """Uniform random numbers. SET grows by it (Mocanu et al. 2018, algorithm 1)."""
     # Drawn on the CPU so that every device, and every process of a DDP run, draws the same.
-    numbers = torch.rand(layer.weight.shape, generator=layer.generator, device="cpu")
-    return numbers.to(layer.weight.device)
+    scores = torch.rand(layer.weight.shape, generator=layer.generator, device="cpu")
+    return scores.to(layer.weight.device)
 
 
 def gradient(layer: Layer) -> Tensor:

@@ -48,6 +48,8 @@ def forward_flops(model: nn.Module, input_shape: tuple[int, ...], *, dense: bool
     layers = {n: m for n, m in model.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d))}
     hooks = [layer.register_forward_hook(count) for layer in layers.values()]
     modes = {module: module.training for module in model.modules()}
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no Linear or Conv2d layer")
     parameter = next(model.parameters())
     try:
         model.eval()

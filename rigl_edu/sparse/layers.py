@@ -28,6 +28,7 @@ class Masked(nn.Module):
     weight: Tensor
     mask: Tensor  # same shape as weight, 1.0 where a connection exists and 0.0 elsewhere
     keep_dense_gradient: bool  # set by an update rule for the backward passes that follow
+    gradient_is_new: bool  # there was a backward pass since a rule last looked
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -38,7 +39,7 @@ class Masked(nn.Module):
         # A float mask, not a bool one: the product below is the only work a mask adds to a
         # training step, and float * float is the faster one on a CPU.
         self.register_buffer("mask", torch.ones_like(self.weight, requires_grad=False))
-        self.keep_dense_gradient = False
+        self.keep_dense_gradient = self.gradient_is_new = False
         self._hook_gradient()
 
     def _hook_gradient(self) -> None:
@@ -47,10 +48,16 @@ class Masked(nn.Module):
 
         def mask_gradient(weight: Tensor) -> None:
             layer = reference()
-            if layer is not None and weight.grad is not None and not layer.keep_dense_gradient:
+            if layer is None or weight.grad is None:
+                return
+            layer.gradient_is_new = True
+            if not layer.keep_dense_gradient:
                 weight.grad.mul_(layer.mask)
 
-        self.weight.register_post_accumulate_grad_hook(mask_gradient)
+        # torch takes a hook only while the weight wants a gradient; a frozen one may want it later.
+        wanted = self.weight.requires_grad
+        self.weight.requires_grad_(True).register_post_accumulate_grad_hook(mask_gradient)
+        self.weight.requires_grad_(wanted)
 
     @torch.no_grad()
     def set_mask(self, mask: Tensor) -> None:
@@ -78,7 +85,7 @@ class Masked(nn.Module):
     # that may have asked for dense gradients holds the original layer, not the copy.
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self.keep_dense_gradient = False
+        self.keep_dense_gradient = self.gradient_is_new = False
         self._hook_gradient()
 
     # A checkpoint of a dense network has weights everywhere, and `assign=True` replaces the

@@ -73,9 +73,9 @@ def _top(scores: Tensor, eligible: Tensor, k: int, what: str) -> Tensor:
     return chosen
 
 
-def _kth_largest(values: Tensor, k: int) -> Tensor:
+def _kth_largest(values: Tensor, k: int) -> Tensor | float:
     if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
         # numpy's selection takes a tenth of the time of torch's, which sorts along the way.
         n = values.numel()
-        return values.new_tensor(np.partition(values.numpy(), n - k)[n - k])
+        return float(np.partition(values.numpy(), n - k)[n - k])
     return torch.topk(values, k, sorted=False).values.min()

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from .criteria import Layer
-from .dense_momentum import DenseMomentum
 from .layers import masked_layers
+from .moving_average import DenseMomentum, is_finite
 from .rewire import Criterion, LayerScore, LayerUpdate, clear, decide, summarise
 from .schedule import cosine_fraction, rewires_at
 
@@ -47,8 +47,9 @@ class UpdateRule:
             is dense at every rewiring.
         seed: of random criteria; every DDP rank needs the same.
 
-    A grown weight starts at 0 with zero optimizer state. `t` counts the steps taken;
-    `last_update` says what the newest rewiring did.
+    While a rule is in use, call its `step` and not the optimizer's: the rule may have asked for
+    dense gradients. A grown weight starts at 0 with zero optimizer state. `t` counts the steps
+    taken; `last_update` says what the newest rewiring did.
 
     Raises:
         ValueError: for impossible arguments, a model without masked layers, or an optimizer that
@@ -115,7 +116,7 @@ class UpdateRule:
                 self._check_optimizer()
         self.t += 1
         if self.momentum is not None:
-            self.momentum.next_step()
+            self.momentum.accept()
         self._ask_for_gradients()
 
     @torch.no_grad()
@@ -127,7 +128,11 @@ class UpdateRule:
         no optimizer step follows.
         """
         if self.momentum is not None and self._needs_momentum(self.t + 1):
-            self.momentum.update({name: self._gradient(name) for name in self.layers})
+            gradients = {name: self._gradient(name) for name in self.layers}
+            new = any(layer.gradient_is_new for layer in self.layers.values())
+            if new and self.momentum.propose(gradients):
+                for layer in self.layers.values():
+                    layer.gradient_is_new = False
         if not self._rewires(self.t + 1):
             for layer in self.layers.values():
                 if layer.keep_dense_gradient and layer.weight.grad is not None:
@@ -158,12 +163,12 @@ class UpdateRule:
     def _view(self, name: str) -> Layer:
         """What the criteria see of a layer."""
         gradient = self._gradient(name)
-        if not torch.isfinite(gradient).all():
+        if not is_finite(gradient):
             raise ValueError(
                 f"layer {name!r} has a gradient that is not finite at step {self.t + 1}"
             )
         layer = self.layers[name]
-        momentum = self.momentum.of.get(name) if self.momentum is not None else None
+        momentum = None if self.momentum is None else self.momentum.get(name)
         weight, mask = layer.weight.detach(), layer.mask.bool()
         return Layer(name, weight, mask, gradient, momentum, self.generator)
 
@@ -219,6 +224,12 @@ class UpdateRule:
         strangers = sorted(set(state["momentum"]) - set(self.layers))
         if strangers:
             raise ValueError(f"state has a momentum for {strangers}, which are not masked here")
+        for name, tensor in state["momentum"].items():
+            if tensor.shape != self.layers[name].weight.shape:
+                raise ValueError(
+                    f"state has a momentum of shape {tuple(tensor.shape)} for layer {name!r}, "
+                    f"whose weight has {tuple(self.layers[name].weight.shape)}"
+                )
         self.t = int(state["t"])
         self.generator.set_state(state["generator"].cpu())
         if self.momentum is not None:
@@ -226,7 +237,6 @@ class UpdateRule:
                 name: tensor.to(self.layers[name].weight.device, copy=True)
                 for name, tensor in state["momentum"].items()
             }
-            self.momentum.next_step()
         self._ask_for_gradients()
 
     def __setstate__(self, state: dict[str, Any]) -> None:

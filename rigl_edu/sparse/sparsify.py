@@ -31,8 +31,8 @@ def sparsify(
         model: any module; changed in place.
         density: share of the weights that stays, over all layers not named in `dense`.
         distribution: "uniform", "er", "erk"; or a function (shapes, density) -> densities; or the
-            densities themselves by layer name. With "uniform" the first layer (the one defined
-            first) stays an ordinary dense layer, which no rule ever touches.
+            densities themselves by layer name. With "uniform" the model's first layer (the one
+            defined first) stays an ordinary dense layer, which no rule ever touches.
         seed: of the masks' positions; the same masks on every device and every DDP rank.
         dense: names of layers to leave alone, as `model.named_modules()` gives them.
 
@@ -42,13 +42,20 @@ def sparsify(
     Raises:
         ValueError: for an impossible density, an unknown distribution or layer name, a network
             that is masked already or has nothing to mask, or a weight shared between layers.
-        TypeError: for a layer whose class defines a forward of its own.
+        TypeError: for a layer with a forward of its own, or one that computes its weight.
     """
     check_density(density)
-    layers = _maskable_layers(model, dense)
+    everything = _linear_and_conv(model)
+    dense = _known_names(dense, everything)
+    if distribution == "uniform":
+        dense.add(next(iter(everything)))
+    layers = {name: layer for name, layer in everything.items() if name not in dense}
+    _check_maskable(model, layers, dense)
     shapes = {name: tuple(layer.weight.shape) for name, layer in layers.items()}
     if isinstance(distribution, Mapping):
-        densities = _given_densities(distribution, shapes)
+        densities = dict(distribution)
+    elif distribution == "uniform":
+        densities = dict.fromkeys(layers, density)  # the dense first layer is not among them
     elif callable(distribution):
         densities = distribution(shapes, density)
     elif distribution in DISTRIBUTIONS:
@@ -56,9 +63,7 @@ def sparsify(
     else:
         known = ", ".join(repr(name) for name in DISTRIBUTIONS)
         raise ValueError(f"unknown distribution {distribution!r}; known are {known}")
-    if distribution == "uniform":
-        del layers[next(iter(layers))]
-        shapes = {name: shapes[name] for name in layers}
+    _check_names(densities, shapes)
     counts = active_counts(shapes, {name: densities[name] for name in shapes})
 
     generator = torch.Generator().manual_seed(seed)
@@ -74,6 +79,7 @@ def sparsify(
 
 def random_mask(shape: tuple[int, ...], active: int, generator: torch.Generator) -> Tensor:
     """Bool mask of the given shape with exactly `active` ones at random positions (on the CPU)."""
+    # The CPU even where a default device is set: that is where the generator lives.
     mask = torch.zeros(shape, dtype=torch.bool, device="cpu")
     order = torch.randperm(mask.numel(), generator=generator, device="cpu")
     mask.view(-1)[order[:active]] = True
@@ -117,30 +123,51 @@ def density(model: nn.Module) -> float:
     return sum(row.active for row in rows) / sum(row.total for row in rows)
 
 
-def _maskable_layers(model: nn.Module, dense: Iterable[str]) -> dict[str, nn.Linear | nn.Conv2d]:
-    """The layers to mask by name, after everything that could be wrong has been checked."""
-    if isinstance(dense, str):
-        raise ValueError(f"dense is the string {dense!r}; give a list of layer names")
+def _linear_and_conv(model: nn.Module) -> dict[str, nn.Linear | nn.Conv2d]:
+    """All layers that could have a mask by name, in the order of definition."""
     layers: dict[str, nn.Linear | nn.Conv2d] = {}
     for name, module in model.named_modules():
-        if not isinstance(module, (nn.Linear, nn.Conv2d)):
-            continue
         if isinstance(module, Masked):
             raise ValueError(f"layer {name!r} has a mask already; sparsify a model once")
-        layers[name] = module
-    dense = set(dense)
-    unknown = dense - set(layers)
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            layers[name] = module
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no Linear or Conv2d layer to mask")
+    return layers
+
+
+def _known_names(names: Iterable[str], layers: Mapping[str, nn.Module]) -> set[str]:
+    if isinstance(names, str):
+        raise ValueError(f"dense is the string {names!r}; give a list of layer names")
+    names = set(names)
+    unknown = names - set(layers)
     if unknown:
         raise ValueError(f"dense names {sorted(unknown)}, but the layers are {list(layers)}")
+    return names
+
+
+def _check_maskable(
+    model: nn.Module, layers: Mapping[str, nn.Linear | nn.Conv2d], dense: set[str]
+) -> None:
+    """Raise unless a mask on each of these layers would mean what it says."""
+    if not layers:
+        raise ValueError(
+            f"no Linear or Conv2d layer is left to mask: {sorted(dense)} stay dense (uniform "
+            "always keeps the first layer dense)"
+        )
     owners: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         owners.setdefault(id(parameter), []).append(name)
-    layers = {name: layer for name, layer in layers.items() if name not in dense}
     for name, layer in layers.items():
         if type(layer).forward not in (nn.Linear.forward, nn.Conv2d.forward):
             raise TypeError(
                 f"layer {name!r} is a {type(layer).__name__} with its own forward, which a mask "
                 "may not fit; name it in dense= to leave it alone"
+            )
+        if "weight" not in dict(layer.named_parameters(recurse=False)):
+            raise TypeError(
+                f"layer {name!r} computes its weight (it is parametrized or pruned), which a mask "
+                "would not outlive; undo that first, or name it in dense= to leave it alone"
             )
         shared = owners[id(layer.weight)]
         modules = {id(model.get_submodule(owner.rpartition(".")[0])) for owner in shared}
@@ -149,13 +176,9 @@ def _maskable_layers(model: nn.Module, dense: Iterable[str]) -> dict[str, nn.Lin
                 f"one weight is shared by {shared}; two masks on it would contradict each "
                 "other, so name these layers in dense="
             )
-    if not layers:
-        raise ValueError(f"{type(model).__name__} has no Linear or Conv2d layer to mask")
-    return layers
 
 
-def _given_densities(given: Mapping[str, float], shapes: Mapping[str, object]) -> dict[str, float]:
+def _check_names(given: Mapping[str, float], shapes: Mapping[str, object]) -> None:
     if set(given) != set(shapes):
         wrong = sorted(set(given) ^ set(shapes))
         raise ValueError(f"densities by layer must name each layer once; missing or extra: {wrong}")
-    return dict(given)
