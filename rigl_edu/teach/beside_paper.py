@@ -1,0 +1,69 @@
+"""Our runs beside the paper's, in one table that says of each number what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from statistics import mean, stdev
+
+from ..lab import paper
+from ..lab.records import RESULTS
+from ..lab.tables import Row
+from .html import Html
+
+PAPER_NAMES = {"dense": "Dense", "static": "Static", "set": "SET", "snfs": "SNFS", "rigl": "RigL"}
+HEADER = ("", "density", "paper", "ours", "data of ours", "training FLOPs", "minutes", "records")
+
+
+def beside_paper(rows: Sequence[Row], repository: str) -> Html:
+    """One line a recipe: the paper's accuracy with ERK masks, ours, and links to our records.
+
+    The two are different networks on different data, so the table puts no difference between them.
+
+    Args:
+        rows: of `lab.table_rows`, one for each recipe, data set and precision.
+        repository: address of the repository's main branch, to link the records.
+    """
+    lines = []
+    for row in rows:
+        links = " ".join(
+            f'<a href="{repository}/{RESULTS}/{row.recipe}__{row.data}__seed{seed}.json">{seed}</a>'
+            for seed in row.accuracies
+        )
+        spread = "" if row.sd is None else f" ± {row.sd:.2f}"
+        lines.append(
+            (
+                PAPER_NAMES[row.method],
+                f"{row.density:.2g}",
+                published(row.method, round(row.density, 2)),
+                f"{row.mean:.2f}{spread}",
+                row.data,
+                f"{row.train_flops_ratio:.3f}",
+                f"{row.minutes:.1f}",
+                links,
+            )
+        )
+    head = "".join(f'<th scope="col">{name}</th>' for name in HEADER)
+    body = "".join(
+        f'<tr><th scope="row">{escape(first)}</th>'
+        + "".join(f"<td>{cell}</td>" for cell in (*map(escape, rest), links))
+        + "</tr>"
+        for first, *rest, links in lines
+    )
+    plain = "\n".join("  ".join(cell.ljust(14) for cell in line[:-1]) for line in (HEADER, *lines))
+    return Html(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", plain)
+
+
+def published(method: str, density: float) -> str:
+    """The paper's CIFAR-10 accuracy with ERK masks: Table 2's, else the mean of its figure's dots.
+
+    "–" where it published neither.
+    """
+    name = PAPER_NAMES[method]
+    try:
+        init = "-" if method == "dense" else "ERK"
+        cell = paper.cell("Table2 CIFAR-10", name, init, density)
+        return f"{cell.accuracy} ± {cell.sd}"
+    except ValueError:
+        dots = paper.seeds(name, "ERK", density)
+        return f"{mean(dots):.1f} ± {stdev(dots):.2f} (figure 1)" if len(dots) > 1 else "–"
