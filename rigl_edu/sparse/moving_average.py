@@ -18,7 +18,8 @@ class DenseMomentum:
             raise ValueError(f"dense_momentum is {decay}; it must be at least 0 and below 1")
         self.decay = decay
         self.of: dict[str, Tensor] = {}  # as of the last step taken
-        self._with_this_step: dict[str, Tensor] | None = None
+        self._next: dict[str, Tensor] = {}  # with this step's gradients; memory is used in turns
+        self._proposed = False
 
     @torch.no_grad()
     def propose(self, gradients: dict[str, Tensor]) -> bool:
@@ -27,23 +28,25 @@ class DenseMomentum:
         A proposal replaces one that was made for a step that a GradScaler then skipped. Gradients
         that are not finite make none, as no step will follow; the answer is then False.
         """
-        self._with_this_step = None
-        if not all(is_finite(g) for g in gradients.values()):
-            return False
-        self._with_this_step = {
-            name: torch.lerp(self.of.get(name, torch.zeros_like(g)), g, 1 - self.decay)
-            for name, g in gradients.items()
-        }
-        return True
+        self._proposed = all(is_finite(gradient) for gradient in gradients.values())
+        if self._proposed:
+            for name, gradient in gradients.items():
+                if name not in self.of:
+                    self.of[name] = torch.zeros_like(gradient)
+                if name not in self._next:
+                    self._next[name] = torch.empty_like(gradient)
+                torch.lerp(self.of[name], gradient, 1 - self.decay, out=self._next[name])
+        return self._proposed
 
     def get(self, name: str) -> Tensor | None:
         """A layer's average, this step's gradient included."""
-        return (self.of if self._with_this_step is None else self._with_this_step).get(name)
+        return (self._next if self._proposed else self.of).get(name)
 
     def accept(self) -> None:
         """The step was taken."""
-        if self._with_this_step is not None:
-            self.of, self._with_this_step = self._with_this_step, None
+        if self._proposed:
+            self.of, self._next = self._next, self.of
+            self._proposed = False
 
 
 def is_finite(tensor: Tensor) -> bool:
