@@ -12,7 +12,8 @@ from ..lab.tables import Row
 from .html import Html
 
 PAPER_NAMES = {"dense": "Dense", "static": "Static", "set": "SET", "snfs": "SNFS", "rigl": "RigL"}
-HEADER = ("", "density", "paper", "ours", "data of ours", "training FLOPs", "minutes", "records")
+HEADER = ("", "density", "paper", "ours", "data of ours", "FLOPs", "minutes", "records")
+NOWRAP = '<table style="white-space:nowrap">'
 
 
 def beside_paper(rows: Sequence[Row], repository: str) -> Html:
@@ -51,13 +52,13 @@ def beside_paper(rows: Sequence[Row], repository: str) -> Html:
         for first, *rest, links in lines
     )
     plain = "\n".join("  ".join(cell.ljust(14) for cell in line[:-1]) for line in (HEADER, *lines))
-    return Html(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", plain)
+    return Html(f"{NOWRAP}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", plain)
 
 
 def published(method: str, density: float) -> str:
     """The paper's CIFAR-10 accuracy with ERK masks: Table 2's, else the mean of its figure's dots.
 
-    "–" where it published neither.
+    The latter is marked by a star. "–" where it published neither.
     """
     name = PAPER_NAMES[method]
     try:
@@ -66,4 +67,4 @@ def published(method: str, density: float) -> str:
         return f"{cell.accuracy} ± {cell.sd}"
     except ValueError:
         dots = paper.seeds(name, "ERK", density)
-        return f"{mean(dots):.1f} ± {stdev(dots):.2f} (figure 1)" if len(dots) > 1 else "–"
+        return f"{mean(dots):.1f} ± {stdev(dots):.2f}*" if len(dots) > 1 else "–"

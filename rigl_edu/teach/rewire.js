@@ -83,7 +83,7 @@ function rewireToy(layer, fraction) {
       if (stage && dropped[i] && !mark(i)) return { text: toy.signed(w), mark: "dropped" };
       return { text: toy.signed(w), kind: w < 0 ? "minus" : "plus", tint: size0[i] / Math.max(...size0), mark: mark(i) };
     }));
-    scores.show(`Scores: ${look}; grow looks here`, score.map((s, i) => {
+    scores.show(`Scores for grow: ${look}`, score.map((s, i) => {
       const text = s.toFixed(2);
       if (stage && kept[i]) return { text, mark: "kept" };
       return { text, kind: "score", tint: s / Math.max(...score), mark: mark(i) };
