@@ -219,24 +219,34 @@ def test_wheel_is_small_and_pure(wheel):
     assert wheel.stat().st_size < 1_000_000
 
 
-def test_wheel_holds_the_package_and_nothing_else(wheel):
+def test_wheel_holds_the_package_and_the_records(wheel):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     ours = {
         path.relative_to(ROOT).as_posix()
         for path in PACKAGE.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert names == ours
+    results = ROOT / "data" / "results"
+    records = {
+        f"rigl_edu/lab/results/{path.relative_to(results).as_posix()}"
+        for path in results.rglob("*.json")
+    }
+    assert records
+    assert names == ours | records
 
 
 def test_wheel_installs_and_imports_by_itself(wheel, tmp_path):
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     run(*pip, "--target", str(tmp_path), str(wheel))
-    code = "import rigl_edu; print(rigl_edu.__file__)"
+    code = (
+        "import rigl_edu; print(rigl_edu.__file__); from rigl_edu import lab; "
+        "print(len(lab.load_records(lab.published_results())))"
+    )
     # An entry of PYTHONPATH stands before an editable install.
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    where = run(sys.executable, "-c", code, env=environment, cwd=tmp_path)
-    assert Path(where.strip()).parent.parent == tmp_path
+    where, records = run(sys.executable, "-c", code, env=environment, cwd=tmp_path).split()
+    assert Path(where).parent.parent == tmp_path
+    assert int(records) == len(list((ROOT / "data" / "results").glob("*.json")))
 
 
 # Nothing of one machine in the files
