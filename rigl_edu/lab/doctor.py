@@ -32,7 +32,7 @@ def report(root: Path = Path("data")) -> str:
     if not torch.cuda.is_available():
         problems.append(
             "no CUDA device: the chapters and the mini-* recipes run on a CPU in minutes, but each "
-            "wrn22-* run takes 88 000 steps, half a day on two cores; use a GPU for those"
+            "wrn22-* run takes 88 000 steps, about a day on two cores; use a GPU for those"
         )
     for name, (folder, archive) in CIFAR_FILES.items():
         if (root / folder).is_dir():

@@ -6,10 +6,11 @@ from .flops import forward_flops, pruning_flops, rigl_flops, snfs_flops, static_
 from .layers import MaskedConv2d, MaskedLinear, masked_layers
 from .masks import drop, grow
 from .methods import SET, SNFS, RigL, Static
+from .report import LayerRow, density, layer_table
 from .rewire import LayerUpdate, NewMask, decide
 from .rules import UpdateRule
 from .schedule import cosine_fraction, drop_count, rewires_at
-from .sparsify import LayerRow, density, layer_table, random_mask, sparsify
+from .sparsify import random_mask, sparsify
 
 __all__ = [
     "SET",
