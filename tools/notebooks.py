@@ -40,7 +40,7 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "2",
     "MKL_NUM_THREADS": "2",
     "ATEN_CPU_CAPABILITY": "avx2",
-    "MKL_CBWR": "COMPATIBLE",
+    "MKL_CBWR": "AVX2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "TQDM_DISABLE": "1",  # a progress bar shows seconds, which no second run repeats
