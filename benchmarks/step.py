@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import random
 import statistics
 import time
@@ -26,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rigl_edu.lab.models import mlp, wide_resnet
-from rigl_edu.lab.run import source_commit
+from rigl_edu.lab.run import device_name, source_commit, versions
 from rigl_edu.sparse import SET, SNFS, RigL, Static, drop, grow, random_mask, sparsify
 
 RECORD = Path("data/results/benchmarks/step-cpu.json")
@@ -189,16 +188,12 @@ def measure(rounds: int, threads: int) -> dict[str, Any]:
         {
             "benchmark": "step-cpu",
             "commit": commit,
-            "device": processor(),
+            "device": device_name(torch.device("cpu")),
             "threads": threads,
             "rounds": rounds,
             "batch": BATCH,
             "density": DENSITY,
-            "versions": {
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-            },
+            "versions": versions(),
             "bounds": {"step": BOUNDS, "rewiring_ms": REWIRING_BOUND_MS},
             "rewiring_ms": rewirings(3 * rounds, order),
             "selection_ms": selections(3 * rounds, order),
@@ -209,16 +204,6 @@ def measure(rounds: int, threads: int) -> dict[str, Any]:
             },
         }
     )
-
-
-def processor() -> str:
-    """The CPU's name where Linux tells it, else the architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def main() -> None:

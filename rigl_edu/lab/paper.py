@@ -15,6 +15,10 @@ TABLES = Path(__file__).with_name("paper_tables.csv")
 SEEDS = Path(__file__).with_name("paper_per_seed.csv")
 
 
+# What the paper calls the methods that recipes name.
+NAMES = {"dense": "Dense", "static": "Static", "set": "SET", "snfs": "SNFS", "rigl": "RigL"}
+
+
 @dataclass(frozen=True)
 class PaperCell:
     """One published result.

@@ -138,14 +138,25 @@ def markdown_table(rows: Sequence[Row]) -> str:
 
 def html_table(rows: Sequence[Row]) -> str:
     """For a page: a plain <table> with a header row and scopes, no styles."""
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in HEADER)
+    return html_of(HEADER, [[html.escape(text) for text in cells(row)] for row in rows])
+
+
+def html_of(header: Sequence[str], lines: Iterable[Sequence[str]], caption: str = "") -> str:
+    """A <table> whose first cells are row headers.
+
+    Args:
+        header: names of the columns.
+        lines: cells of each row, as HTML.
+        caption: HTML above the table.
+    """
+    head = "".join(f'<th scope="col">{name}</th>' for name in header)
     body = []
-    for row in rows:
-        first, *rest = [html.escape(text) for text in cells(row)]
-        data = "".join(f"<td>{text}</td>" for text in rest)
+    for first, *rest in lines:
+        data = "".join(f"<td>{cell}</td>" for cell in rest)
         body.append(f'<tr><th scope="row">{first}</th>{data}</tr>')
+    title = f"<caption>{caption}</caption>\n" if caption else ""
     return (
-        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
+        f"<table>\n{title}<thead><tr>{head}</tr></thead>\n<tbody>\n"
         + "\n".join(body)
-        + ("\n</tbody>\n</table>")
+        + "\n</tbody>\n</table>"
     )

@@ -11,7 +11,7 @@ from .distributions import Distribution, active_counts, check_density, er, erk, 
 from .layers import Masked, MaskedConv2d, MaskedLinear
 from .maskable import check_maskable, check_names, known_names, linear_and_conv
 
-DISTRIBUTIONS: dict[str, Distribution] = {"uniform": uniform, "er": er, "erk": erk}
+DISTRIBUTIONS: dict[str, Distribution] = {"er": er, "erk": erk}  # uniform needs all layers
 
 
 def sparsify(
@@ -55,13 +55,15 @@ def sparsify(
     if isinstance(distribution, Mapping):
         densities = dict(distribution)
     elif distribution == "uniform":
-        densities = dict.fromkeys(layers, density)  # the dense first layer is not among them
+        # Asked about all layers: the first one is the model's, whatever else is in `dense`.
+        everywhere = uniform({n: tuple(m.weight.shape) for n, m in everything.items()}, density)
+        densities = {name: everywhere[name] for name in layers}
     elif callable(distribution):
         densities = distribution(shapes, density)
     elif distribution in DISTRIBUTIONS:
         densities = DISTRIBUTIONS[distribution](shapes, density)
     else:
-        known = ", ".join(repr(name) for name in DISTRIBUTIONS)
+        known = ", ".join(repr(name) for name in ("uniform", *DISTRIBUTIONS))
         raise ValueError(f"unknown distribution {distribution!r}; known are {known}")
     check_names(densities, shapes)
     counts = active_counts(shapes, {name: densities[name] for name in shapes})

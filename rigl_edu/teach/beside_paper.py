@@ -7,13 +7,11 @@ from html import escape
 from statistics import mean, stdev
 
 from ..lab import paper
-from ..lab.records import RESULTS
-from ..lab.tables import Row
-from .html import Html
+from ..lab.records import RESULTS, record_path
+from ..lab.tables import Row, html_of
+from .html import Html, columns
 
-PAPER_NAMES = {"dense": "Dense", "static": "Static", "set": "SET", "snfs": "SNFS", "rigl": "RigL"}
 HEADER = ("", "density", "paper", "ours", "data of ours", "FLOPs", "minutes", "records")
-NOWRAP = '<table style="white-space:nowrap">'
 
 
 def beside_paper(rows: Sequence[Row], repository: str) -> Html:
@@ -28,31 +26,26 @@ def beside_paper(rows: Sequence[Row], repository: str) -> Html:
     lines = []
     for row in rows:
         links = " ".join(
-            f'<a href="{repository}/{RESULTS}/{row.recipe}__{row.data}__seed{seed}.json">{seed}</a>'
+            f'<a href="{repository}/{record_path(RESULTS, row.recipe, row.data, seed).as_posix()}">'
+            f"{seed}</a>"
             for seed in row.accuracies
         )
         spread = "" if row.sd is None else f" ± {row.sd:.2f}"
         lines.append(
             (
-                PAPER_NAMES[row.method],
+                paper.NAMES[row.method],
                 f"{row.density:.2g}",
                 published(row.method, round(row.density, 2)),
                 f"{row.mean:.2f}{spread}",
-                row.data,
+                escape(row.data),
                 f"{row.train_flops_ratio:.3f}",
                 f"{row.minutes:.1f}",
                 links,
             )
         )
-    head = "".join(f'<th scope="col">{name}</th>' for name in HEADER)
-    body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>'
-        + "".join(f"<td>{cell}</td>" for cell in (*map(escape, rest), links))
-        + "</tr>"
-        for first, *rest, links in lines
-    )
-    plain = "\n".join("  ".join(cell.ljust(14) for cell in line[:-1]) for line in (HEADER, *lines))
-    return Html(f"{NOWRAP}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", plain)
+    table = html_of(HEADER, lines)
+    plain = columns(*[line[:-1] for line in (HEADER, *lines)])  # a terminal has no links
+    return Html(f'<div style="white-space:nowrap">{table}</div>', plain)
 
 
 def published(method: str, density: float) -> str:
@@ -60,7 +53,7 @@ def published(method: str, density: float) -> str:
 
     The latter is marked by a star. "–" where it published neither.
     """
-    name = PAPER_NAMES[method]
+    name = paper.NAMES[method]
     try:
         init = "-" if method == "dense" else "ERK"
         cell = paper.cell("Table2 CIFAR-10", name, init, density)

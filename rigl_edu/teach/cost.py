@@ -6,8 +6,9 @@ import json
 
 from ..lab.models import wide_resnet
 from ..lab.records import published_results
+from ..lab.tables import html_of
 from ..sparse import forward_flops, layer_table, rigl_flops, snfs_flops, sparsify, static_flops
-from .html import Html
+from .html import Html, columns
 
 BENCHMARK = "benchmarks/step-cpu.json"  # written by `python -m benchmarks.step`
 TRAINING = {  # rule -> training FLOPs a sample from (f_s, f_d)
@@ -60,14 +61,4 @@ def cost_row(*rules: str) -> Html:
         f"dense network's. Times: {measured['device']}, {measured['threads']} threads, "
         f"median of {measured['rounds']} rounds."
     )
-    head = "".join(f'<th scope="col">{cell}</th>' for cell in header)
-    body = "".join(
-        f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest) + "</tr>"
-        for first, *rest in lines
-    )
-    html = (
-        f"<table><caption>{note}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
-    plain = "\n".join("  ".join(cell.ljust(16) for cell in line) for line in (header, *lines))
-    return Html(html, f"{plain}\n{note}")
+    return Html(html_of(header, lines, note), f"{columns(header, *lines)}\n{note}")

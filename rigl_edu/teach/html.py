@@ -6,6 +6,7 @@ differs between versions; a page's output must not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 
@@ -33,6 +34,13 @@ class Markdown:
 
     def __repr__(self) -> str:
         return self.text
+
+
+def columns(*lines: Sequence[str]) -> str:
+    """Rows of cells as aligned text, for a terminal."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = [[c.ljust(w) for c, w in zip(line, widths, strict=True)] for line in lines]
+    return "\n".join("  ".join(cells).rstrip() for cells in padded)
 
 
 def inline(text: str) -> str:

@@ -1,17 +1,15 @@
 """The toy in a browser, as a reader has it: keyboard, dark theme, a phone, no JavaScript."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
 from rigl_edu.sparse import drop, drop_count, grow
 from rigl_edu.teach import check, quiz, six_by_six, toys
+from tools import browser as chromium
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 # For each text on the page: its contrast with the colours that lie behind it, and the text.
 CONTRASTS = (Path(__file__).parents[1] / "js" / "contrasts.js").read_text(encoding="utf-8")
@@ -19,13 +17,11 @@ CONTRASTS = (Path(__file__).parents[1] / "js" / "contrasts.js").read_text(encodi
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
+    if chromium.chromium() is None:
         pytest.skip("Chromium is not on this machine")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    pytest.importorskip("playwright.sync_api")
+    with chromium.launch() as browser:
         yield browser
-        browser.close()
 
 
 def open_page(browser, *outputs, theme="light", width=1000, **options):

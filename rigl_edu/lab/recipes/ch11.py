@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from ..paper import PaperCell, cell
+from ..paper import NAMES, PaperCell, cell
 from .recipe import Recipe
 
 TITLES = {"dense": "dense", "static": "static masks", "set": "SET", "rigl": "RigL"}
-PAPER_METHODS = {"static": "Static", "set": "SET", "rigl": "RigL"}
 
 
 def paper_recipe(method: str, distribution: str, density: float) -> Recipe:
@@ -50,11 +49,11 @@ def paper_name(method: str, distribution: str, density: float) -> str:
 def paper_cell(method: str, distribution: str, density: float) -> PaperCell | None:
     """The cell of Table 2, which has no row for static ERK masks."""
     if method == "dense":
-        return cell("Table2 CIFAR-10", "Dense", "-", 1.0)
+        return cell("Table2 CIFAR-10", NAMES[method], "-", 1.0)
     if method == "static" and distribution == "erk":
         return None
     init = "ERK" if distribution == "erk" else "Random"
-    return cell("Table2 CIFAR-10", PAPER_METHODS[method], init, density)
+    return cell("Table2 CIFAR-10", NAMES[method], init, density)
 
 
 def first_epoch(recipe: Recipe) -> Recipe:
