@@ -634,6 +634,13 @@ def test_trap_25_the_first_layer_is_dense_for_uniform_only(distribution):
     assert layer_table(model)[0].density < 1
 
 
+@pytest.mark.parametrize("dense", [[], ["0"]])
+def test_trap_25_naming_the_first_layer_in_dense_does_not_make_uniform_spare_the_second(dense):
+    model = nn.Sequential(nn.Linear(40, 50), nn.Linear(50, 60), nn.Linear(60, 30))
+    sparsify(model, 0.2, "uniform", dense=dense)
+    assert [row.density for row in layer_table(model)] == [1.0, 0.2, 0.2]
+
+
 def test_layers_left_dense_are_left_alone():
     for names in (["0", "8"], ("0", "8"), {"0", "8"}, (name for name in ["0", "8"])):
         model = convnet()
