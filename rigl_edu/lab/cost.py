@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from .data import CIFAR_FILES, name_of
+from .methods import width_scale
 from .models import BUILDERS
 from .recipes import Recipe, steps_per_epoch
 
@@ -58,10 +59,10 @@ def predicted_minutes(
 
 def parameters(recipe: Recipe) -> int:
     """Of the network for ten classes and the shape of its usual data, without allocating any."""
-    args = dict(recipe.model_args)
+    args = dict(recipe.model_args) | {"scale": width_scale(recipe)}
     with torch.device("meta"):
         if recipe.model == "mlp":
-            model = BUILDERS["mlp"]((64, *args["hidden"], 10))
+            model = BUILDERS["mlp"]((64, *args.pop("hidden"), 10), **args)
         else:
             model = BUILDERS[recipe.model](**args)
     return sum(p.numel() for p in model.parameters())

@@ -16,7 +16,21 @@ SEEDS = Path(__file__).with_name("paper_per_seed.csv")
 
 
 # What the paper calls the methods that recipes name.
-NAMES = {"dense": "Dense", "static": "Static", "set": "SET", "snfs": "SNFS", "rigl": "RigL"}
+NAMES = {
+    "dense": "Dense",
+    "small_dense": "Small-Dense",
+    "static": "Static",
+    "set": "SET",
+    "snfs": "SNFS",
+    "snfs_reproduced": "SNFS",
+    "dsr": "DSR",
+    "rigl": "RigL",
+    "rigl_sg": "RigL-SG",
+    "rigl_sm": "RigL-SM",
+    "rigl_struct": "RigL-struct",
+    "pruning": "Pruning",
+    "snip": "SNIP",
+}
 
 
 @dataclass(frozen=True)

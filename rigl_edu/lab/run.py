@@ -2,9 +2,7 @@
 
 import datetime
 import platform
-import statistics
 import subprocess
-from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,20 +11,14 @@ from typing import Any
 import torch
 
 import rigl_edu
-from rigl_edu.sparse import (
-    density,
-    forward_flops,
-    layer_table,
-    rigl_flops,
-    snfs_flops,
-    static_flops,
-)
+from rigl_edu.sparse import forward_flops, layer_table
 
 from .checkpoint import load_checkpoint, save_checkpoint
 from .data import Dataset
+from .methods import train_flops
 from .recipes import Recipe, recipe_fields, recipe_fingerprint
 from .records import SCHEMA, write_record
-from .train import Job, evaluate, make_job, train
+from .train import Job, evaluate, make_job, make_model, train
 
 RUNS_ON = ("__init__.py", "sparse", "lab")  # of this package; `teach` is for pages
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")
@@ -76,9 +68,15 @@ def make_record(job: Job, data: Dataset, command: str) -> dict[str, Any]:
     """Everything worth knowing about a finished run; see `records.KEYS`."""
     recipe, layers = job.recipe, layer_table(job.model)
     accuracy = evaluate(job.model, data, data.test_images, data.test_labels, recipe)
-    f_s = forward_flops(job.model, data.image_shape)
-    f_d = forward_flops(job.model, data.image_shape, dense=True)
-    flops = train_flops(recipe, f_s, f_d, [row["forward_flops"] for row in job.curve])
+    # What "dense" means: the recipe's network at full width, which a small dense one is not.
+    twin = make_model(recipe, data, scale=1.0)
+    f_s, f_d = (forward_flops(m, data.image_shape) for m in (job.model, twin))
+    weights = sum(row.total for row in layer_table(twin))
+    active = sum(row.active for row in layers)
+    first = make_job(recipe, job.seed, data, job.checkpoint).model  # as training started
+    readings = [forward_flops(first, data.image_shape)]
+    readings += [row["forward_flops"] for row in job.curve]
+    flops = train_flops(recipe, f_s, f_d, readings)
     return {
         "schema": SCHEMA,
         "command": command,
@@ -104,34 +102,16 @@ def make_record(job: Job, data: Dataset, command: str) -> dict[str, Any]:
         "curve_on": "held_out" if recipe.held_out else "test",
         "curve": job.curve,
         "test_accuracy": accuracy,
-        "density": density(job.model),
+        "density": active / weights,
         "layers": [row._asdict() | {"shape": list(row.shape)} for row in layers],
         "parameters": sum(p.numel() for p in job.model.parameters()),
-        "weights": sum(row.total for row in layers),
-        "active_weights": sum(row.active for row in layers),
+        "weights": weights,
+        "active_weights": active,
         "forward_flops": f_s,
         "dense_forward_flops": f_d,
         "train_flops": float(flops),
         "train_flops_ratio": flops / (3 * f_d),
     }
-
-
-def train_flops(recipe: Recipe, f_s: float, f_d: float, readings: Sequence[float]) -> float:
-    """Training FLOPs a sample by the papers' formulas.
-
-    Args:
-        recipe: its method counts, and RigL's `every`.
-        f_s: forward FLOPs at the end; constant where no layer gains at another's cost.
-        f_d: of the dense network.
-        readings: f_s at the end of each epoch, for the mean that SNFS needs.
-    """
-    if recipe.method == "dense":
-        return 3 * f_d
-    if recipe.method == "rigl":
-        return rigl_flops(f_s, f_d, recipe.every)
-    if recipe.method == "snfs":
-        return snfs_flops(statistics.mean(readings), f_d)
-    return static_flops(f_s)
 
 
 @cache

@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from rigl_edu.sparse import SET, SNFS, RigL, Static, UpdateRule, forward_flops, sparsify
+from rigl_edu.sparse import Rule, forward_flops
 
 from .augment import augment, normalise, stream
 from .data import Dataset
+from .methods import make_rule, start_masks, width_scale
 from .models import BUILDERS
 from .recipes import Recipe, steps_per_epoch
 
@@ -49,7 +50,7 @@ class Job:
     seed: int
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    rule: UpdateRule | torch.optim.Optimizer
+    rule: Rule | torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     checkpoint: Path
     step: int = 0
@@ -199,20 +200,26 @@ def make_job(recipe: Recipe, seed: int, data: Dataset, checkpoint: Path) -> Job:
     model = make_model(recipe, data)
     layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
     model = model.to(device).to(memory_format=layout)
-    if recipe.method != "dense":
-        sparsify(model, recipe.density, recipe.distribution, seed=seed)
+    start_masks(model, recipe, seed, data)
     optimizer = make_optimizer(model, recipe)
     rule = make_rule(model, optimizer, recipe, seed)
     scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
     return Job(recipe, seed, model, optimizer, rule, scaler, checkpoint)
 
 
-def make_model(recipe: Recipe, data: Dataset) -> nn.Module:
-    """The recipe's dense network for this data's image shape and classes, on the CPU."""
+def make_model(recipe: Recipe, data: Dataset, scale: float | None = None) -> nn.Module:
+    """The recipe's dense network for this data's image shape and classes, on the CPU.
+
+    Args:
+        recipe: its network and method.
+        data: for the shapes.
+        scale: factor of all channel counts; None for the method's own.
+    """
     args, classes = dict(recipe.model_args), len(data.classes)
+    args["scale"] = width_scale(recipe) if scale is None else scale
     if recipe.model == "mlp":
-        sizes = (math.prod(data.image_shape), *args["hidden"], classes)
-        return BUILDERS["mlp"](sizes)
+        sizes = (math.prod(data.image_shape), *args.pop("hidden"), classes)
+        return BUILDERS["mlp"](sizes, **args)
     return BUILDERS[recipe.model](num_classes=classes, in_channels=data.image_shape[0], **args)
 
 
@@ -224,26 +231,6 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=True)
-
-
-def make_rule(
-    model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, seed: int
-) -> UpdateRule | torch.optim.Optimizer:
-    """The method as the object whose `step` the loop calls."""
-    if recipe.method == "dense":
-        return optimizer
-    if recipe.method == "static":
-        return Static(model, optimizer)
-    method = {"set": SET, "snfs": SNFS, "rigl": RigL}[recipe.method]
-    return method(
-        model,
-        optimizer,
-        every=recipe.every,
-        until=recipe.until,
-        fraction=recipe.fraction,
-        regrown=recipe.regrown,
-        seed=seed,
-    )
 
 
 def not_finite(job: Job, what: str) -> FloatingPointError:

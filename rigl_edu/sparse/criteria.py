@@ -2,7 +2,7 @@
 
 A criterion looks at one layer and scores it: a tensor, one score a weight, for dropping (the
 lowest go) and growing (the highest come); one number for redistribution (the higher gets more).
-Any function of a `Layer` will do. A new method is a new function here and one line in `rules`.
+Any function of a `Layer` will do. A new method is a new function here and one line in `methods`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ class Layer(NamedTuple):
     gradient: Tensor  # dense: positions off the mask have one too
     momentum: Tensor | None  # the rule's own dense moving average, if it keeps one
     generator: torch.Generator  # on the CPU, the same on every DDP rank
+    # The optimizer's own, zero off the mask; None before its first step or if it keeps none.
+    optimizer_momentum: Tensor | None = None
 
 
 def magnitude(layer: Layer) -> Tensor:
@@ -52,7 +54,38 @@ def momentum(layer: Layer) -> Tensor:
 
 def mean_momentum(layer: Layer) -> float:
     """Mean |momentum| over the active weights: SNFS's claim of a layer to new weights."""
-    return float(_momentum_of(layer)[layer.mask].abs().mean())
+    return _mean_of_active(_momentum_of(layer), layer.mask)
+
+
+def mean_optimizer_momentum(layer: Layer) -> float:
+    """Mean |the optimizer's momentum| over the active weights. RigL-SM redistributes by it.
+
+    Sundar & Dwaraknath (2021), section 6.2: the momentum there is zero off the mask, as ours is.
+
+    Raises:
+        ValueError: if the optimizer keeps no momentum of the weights.
+    """
+    if layer.optimizer_momentum is None:
+        raise ValueError(
+            f"the optimizer keeps no momentum of layer {layer.name!r}; use SGD with momentum, or "
+            "Adam, and take an optimizer step before the first rewiring"
+        )
+    return _mean_of_active(layer.optimizer_momentum, layer.mask)
+
+
+def mean_gradient(layer: Layer) -> float:
+    """Mean |dL/dw| over the active weights. RigL-SG redistributes by it (same source)."""
+    return _mean_of_active(layer.gradient, layer.mask)
+
+
+def mean_magnitude(layer: Layer) -> float:
+    """Mean |w| over the active weights: a choice SNFS's authors compared (their section 5)."""
+    return _mean_of_active(layer.weight, layer.mask)
+
+
+def nonzeros(layer: Layer) -> float:
+    """Number of active weights: each layer gets about as many as it had (SNFS's code)."""
+    return float(layer.mask.count_nonzero())
 
 
 def share(scores: list[float], budget: int, capacity: list[int]) -> list[int]:
@@ -97,7 +130,15 @@ def share(scores: list[float], budget: int, capacity: list[int]) -> list[int]:
     return counts
 
 
+def _mean_of_active(values: Tensor, mask: Tensor) -> float:
+    # The sum over all would be wrong for a dense tensor; an emptied layer has no claim.
+    return float(values[mask].abs().mean()) if mask.any() else 0.0
+
+
 def _momentum_of(layer: Layer) -> Tensor:
     if layer.momentum is None:
-        raise ValueError("this criterion needs a rule with a dense momentum: dense_momentum=0.9")
+        raise ValueError(
+            "this criterion needs a rule with a dense momentum: dense_momentum=0.9, and a step "
+            "before the first rewiring"
+        )
     return layer.momentum

@@ -1,18 +1,22 @@
-"""What a pass costs: FLOPs of a forward pass at the current masks, and of training by each method.
+"""What a forward pass costs: its FLOPs at the current masks, layer by layer.
 
 Convention, in both papers: multiplications and additions both count, so one multiply-add is two
 FLOPs; linear and convolutional layers only, so no norms, activations or pooling; one sample. The
 reproduction's counter adds one FLOP for each input of a linear layer (WRN-22-2: 128 of 315460224).
 So do we, and our totals equal its own to the last digit.
 
-f_s is the forward cost of the sparse network, f_d that of its dense twin. A backward pass costs two
-forward passes: one for the gradient of the inputs, one for that of the weights.
+`nn.MultiheadAttention` is four linear layers: the projections of query, key and value, which have
+no mask, and `out_proj`, which may have one. The products of queries with keys and of weights with
+values are not layers and are left out, as the papers leave out all that no mask makes cheaper; so
+a Transformer's true cost is higher, and grows with the square of its tokens.
 
 Sources: RigL (Evci et al. 2020), appendix H; Sundar & Dwaraknath (2021), appendix on counting.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -20,46 +24,75 @@ from torch import Tensor, nn
 
 from .layers import Masked
 
+# The package takes the formulas of training from here, too.
+from .training_flops import pruning_flops, rigl_flops, snfs_flops, static_flops
 
-def forward_flops(model: nn.Module, input_shape: tuple[int, ...], *, dense: bool = False) -> int:
+__all__ = ["forward_flops", "pruning_flops", "rigl_flops", "snfs_flops", "static_flops"]
+
+
+def forward_flops(
+    model: nn.Module, sample: tuple[int, ...] | Tensor, *, dense: bool = False
+) -> int:
     """FLOPs of one sample's forward pass: each active weight, twice, at each output position.
 
+    A layer called twice counts twice. Nothing is computed for a model on the meta device, where
+    the largest network can be counted; its masks have no values there, so `dense` must be true if
+    it has any.
+
     Args:
-        model: any module; run once on zeros, in evaluation mode, and left as it was.
-        input_shape: shape of one sample without the batch, for example (3, 32, 32).
+        model: any module; run once, in evaluation mode, and left as it was.
+        sample: shape of one sample without the batch, for example (3, 32, 32), to run on zeros; or
+            one sample itself as a tensor, where zeros will not do, for example token numbers.
         dense: count the network as if no weight were masked (f_d instead of f_s).
 
     Raises:
-        ValueError: if a masked layer's forward is never called, so that it cannot be counted.
+        ValueError: if there is nothing to count, or a masked layer is never called.
     """
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d))}
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no Linear or Conv2d layer")
     flops = 0
     called: set[nn.Module] = set()
 
-    def count(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def add(layer: Any, positions: int) -> None:
         nonlocal flops
         called.add(layer)
         weights = layer.active if isinstance(layer, Masked) and not dense else layer.weight.numel()
-        channels = output.shape[1] if isinstance(layer, nn.Conv2d) else output.shape[-1]
-        positions = output.numel() // channels  # h_out * w_out; 1 for a plain linear layer
         flops += 2 * weights * positions
         if isinstance(layer, nn.Linear):
             flops += layer.in_features * positions
 
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d))}
+    def count(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        channels = layer.weight.shape[0]
+        add(layer, output.numel() // channels)  # h_out * w_out; 1 for a plain linear layer
+
+    def count_attention(attention: Any, inputs: Any, options: dict[str, Any], output: Any) -> None:
+        nonlocal flops
+        given = dict(zip(("query", "key", "value"), inputs, strict=False)) | options
+        for name in ("query", "key", "value"):  # (B, tokens, width), or tokens before B
+            width = given[name].shape[-1]
+            tokens = given[name].numel() // width
+            flops += (2 * attention.embed_dim * width + width) * tokens
+        # Attention reads this layer's weight and never calls it.
+        add(attention.out_proj, given["query"].numel() // attention.embed_dim)
+
     hooks = [layer.register_forward_hook(count) for layer in layers.values()]
-    modes = {module: module.training for module in model.modules()}
-    if not layers:
-        raise ValueError(f"{type(model).__name__} has no Linear or Conv2d layer")
+    for module in model.modules():
+        if isinstance(module, nn.MultiheadAttention):
+            # A subclass with a forward of its own may well call its layers.
+            if type(module).forward is nn.MultiheadAttention.forward:
+                hooks.append(module.register_forward_hook(count_attention, with_kwargs=True))
     parameter = next(model.parameters())
+    if isinstance(sample, Tensor):
+        batch = sample.to(parameter.device).unsqueeze(0)  # (1, ...)
+    else:
+        batch = torch.zeros(1, *sample, device=parameter.device, dtype=parameter.dtype)
     try:
-        model.eval()
-        with torch.no_grad():
-            model(torch.zeros(1, *input_shape, device=parameter.device, dtype=parameter.dtype))
+        with torch.no_grad(), _evaluating(model):
+            model(batch)
     finally:
         for hook in hooks:
             hook.remove()
-        for module, training in modes.items():
-            module.training = training
     missed = [n for n, m in layers.items() if isinstance(m, Masked) and m not in called]
     if missed:
         raise ValueError(
@@ -68,28 +101,17 @@ def forward_flops(model: nn.Module, input_shape: tuple[int, ...], *, dense: bool
     return flops
 
 
-def static_flops(f_s: float) -> float:
-    """Training FLOPs a sample with fixed masks, and of SET, whose random growth is free: 3 f_s."""
-    return 3 * f_s
-
-
-def rigl_flops(f_s: float, f_d: float, every: int) -> float:
-    """RigL: (3 f_s every + 2 f_s + f_d) / (every + 1).
-
-    `every` steps at 3 f_s, then one rewiring: a forward and an input-gradient pass that are sparse
-    and one weight gradient that is dense.
-    """
-    return (3 * f_s * every + 2 * f_s + f_d) / (every + 1)
-
-
-def snfs_flops(mean_f_s: float, f_d: float) -> float:
-    """SNFS: 2 E[f_s] + f_d. Its dense momentum needs the dense weight gradient at every step.
-
-    E[f_s] is the mean over training, since redistribution moves weights to layers that cost more.
-    """
-    return 2 * mean_f_s + f_d
-
-
-def pruning_flops(mean_f_s: float) -> float:
-    """Gradual pruning: 3 E[f_s], the mean over training of a network that becomes sparser."""
-    return 3 * mean_f_s
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, in which every layer is still called; afterwards all is as it was."""
+    modes = {module: module.training for module in model.modules()}
+    # In evaluation mode a Transformer layer may hand all its weights to one fused kernel instead.
+    fused = torch.backends.mha.get_fastpath_enabled()
+    try:
+        model.eval()
+        torch.backends.mha.set_fastpath_enabled(False)
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+        for module, training in modes.items():
+            module.training = training

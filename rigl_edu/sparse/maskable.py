@@ -59,9 +59,10 @@ def check_maskable(
         shared = owners[id(layer.weight)]
         modules = {id(model.get_submodule(owner.rpartition(".")[0])) for owner in shared}
         if len(modules) > 1:
+            sharers = [other for other, m in layers.items() if m.weight is layer.weight]
             raise ValueError(
                 f"one weight is shared by {shared}; two masks on it would contradict each "
-                "other, so name these layers in dense="
+                f"other, so name {sharers} in dense="
             )
 
 

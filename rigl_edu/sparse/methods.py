@@ -10,7 +10,15 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from .criteria import gradient, magnitude, mean_momentum, momentum, random
+from .criteria import (
+    gradient,
+    magnitude,
+    mean_gradient,
+    mean_momentum,
+    mean_optimizer_momentum,
+    momentum,
+    random,
+)
 from .rules import UpdateRule
 
 
@@ -38,6 +46,9 @@ class SNFS(UpdateRule):
     Weights also move between layers: to those whose active weights have the larger mean momentum.
     The momentum is a moving average of dense gradients with decay 0.9, kept by the rule beside
     the optimizer's own, which stays zero off the mask. Its scale cancels in both uses.
+
+    As its own paper defines it; they rewire half of the weights once an epoch (`fraction=0.5`),
+    after an optimizer step and not in its place. `SNFSReproduced` is what the reproduction ran.
     """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer, **schedule: Any) -> None:
@@ -60,3 +71,39 @@ class RigL(UpdateRule):
 
     def __init__(self, model: nn.Module, optimizer: Optimizer, **schedule: Any) -> None:
         super().__init__(model, optimizer, drop=magnitude, grow=gradient, **schedule)
+
+
+class RigLSG(UpdateRule):
+    """RigL that moves weights to the layers with the larger mean |gradient| of active weights.
+
+    Sundar & Dwaraknath (2021), section 6.2, RigL-SG. Layers that start uniform drift towards
+    what ERK prescribes, and with them the FLOPs.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer, **schedule: Any) -> None:
+        super().__init__(
+            model,
+            optimizer,
+            drop=magnitude,
+            grow=gradient,
+            redistribute=mean_gradient,
+            **schedule,
+        )
+
+
+class RigLSM(UpdateRule):
+    """RigL that moves weights to the layers with the larger mean |optimizer momentum|.
+
+    Sundar & Dwaraknath (2021), section 6.2, RigL-SM. A mean over many batches where RigL-SG
+    has one batch. Needs SGD with momentum, or Adam.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer, **schedule: Any) -> None:
+        super().__init__(
+            model,
+            optimizer,
+            drop=magnitude,
+            grow=gradient,
+            redistribute=mean_optimizer_momentum,
+            **schedule,
+        )

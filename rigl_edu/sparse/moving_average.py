@@ -35,8 +35,12 @@ class DenseMomentum:
                     self.of[name] = torch.zeros_like(gradient)
                 if name not in self._next:
                     self._next[name] = torch.empty_like(gradient)
-                torch.lerp(self.of[name], gradient, 1 - self.decay, out=self._next[name])
+                self.blend(name, self.of[name], gradient, self._next[name])
         return self._proposed
+
+    def blend(self, name: str, old: Tensor, gradient: Tensor, out: Tensor) -> None:
+        """Write a layer's next average into `out`."""
+        torch.lerp(old, gradient, 1 - self.decay, out=out)
 
     def get(self, name: str) -> Tensor | None:
         """A layer's average, this step's gradient included."""

@@ -5,28 +5,28 @@ the network instead of taking an optimizer step (RigL, algorithm 1): in each lay
 with the lowest drop score go, the k positions with the highest grow score come. The methods are
 choices of three criteria (`methods` names them):
 
-             drop        grow        redistribute
-    Static   -           -           -
-    SET      magnitude   random      -
-    SNFS     magnitude   momentum    by mean momentum
-    RigL     magnitude   gradient    -
+               drop        grow        redistribute
+    Static     -           -           -
+    SET        magnitude   random      -
+    SNFS       magnitude   momentum    by mean momentum
+    RigL       magnitude   gradient    -
+    RigLSG     magnitude   gradient    by mean gradient
+    RigLSM     magnitude   gradient    by mean momentum of the optimizer
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .criteria import Layer
-from .layers import masked_layers
-from .moving_average import DenseMomentum, is_finite
-from .rewire import Criterion, LayerScore, LayerUpdate, clear, decide, summarise
-from .schedule import cosine_fraction, rewires_at
+from .moving_average import DenseMomentum
+from .rewire import Criterion, LayerScore, NewMask, decide
+from .rule import Rule
+from .schedule import cosine_fraction
 
 
-class UpdateRule:
+class UpdateRule(Rule):
     """Any drop-and-grow method: a masked model, its optimizer, and the criteria.
 
     Args:
@@ -40,7 +40,7 @@ class UpdateRule:
         until: T_end; from this step on the masks stay.
         fraction: alpha, the share of a layer's weights rewired at first; decays by a cosine.
         dense_momentum: decay of a moving average of dense gradients, kept for criteria that look
-            at `layer.momentum`. None: not kept.
+            at `layer.momentum`, or another such average. None: not kept.
         regrown: a weight just dropped may be grown again at once, as in both papers' codes.
             "keep" leaves it untouched (RigL's code): it was never gone. "reset" sets it to 0 like
             a new one (the reproduction's code), which wipes the smallest weights of a layer that
@@ -67,7 +67,7 @@ class UpdateRule:
         every: int = 100,
         until: int = 0,
         fraction: float = 0.3,
-        dense_momentum: float | None = None,
+        dense_momentum: float | DenseMomentum | None = None,
         regrown: str = "keep",
         seed: int = 0,
     ) -> None:
@@ -77,177 +77,26 @@ class UpdateRule:
             raise ValueError(f"every={every} and until={until} must both be at least 1")
         if not 0 < fraction < 1:
             raise ValueError(f"fraction is {fraction}; it must be above 0 and below 1")
-        if regrown not in ("keep", "reset"):
-            raise ValueError(f"regrown is {regrown!r}; it must be 'keep' or 'reset'")
-        self.layers = masked_layers(model)
-        if not self.layers:
-            raise ValueError("the model has no masked layer; call sparsify(model, ...) first")
-        owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        strangers = [name for name, layer in self.layers.items() if id(layer.weight) not in owned]
-        if strangers:
-            raise ValueError(f"the optimizer does not own the weights of layers {strangers}")
-
-        self.optimizer = optimizer
+        if isinstance(dense_momentum, (int, float)):
+            dense_momentum = DenseMomentum(dense_momentum)
         self.drop, self.grow, self.redistribute = drop, grow, redistribute
-        self.every, self.until, self.fraction, self.regrown = every, until, fraction, regrown
-        self.momentum = None if dense_momentum is None else DenseMomentum(dense_momentum)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.t = 0
-        self.last_update: list[LayerUpdate] | None = None
-        for layer in self.layers.values():  # an optimizer used before sparsify may hold state there
-            clear(layer.weight, optimizer, ~layer.mask.bool())
-        self._ask_for_gradients()
-
-    # --- the training loop's side -----------------------------------------------------------
-
-    def step(self) -> None:
-        """Take an optimizer step, or rewire instead.
-
-        Raises:
-            ValueError: if a gradient is missing, or not finite when rewiring; the network is then
-                as it was before.
-        """
-        self.mask_gradients()
-        if self._rewires(self.t + 1):
-            self._rewire()
-        else:
-            self.optimizer.step()
-            if self.t == 0:
-                self._check_optimizer()
-        self.t += 1
-        if self.momentum is not None:
-            self.momentum.accept()
-        self._ask_for_gradients()
-
-    @torch.no_grad()
-    def mask_gradients(self) -> None:
-        """Make the gradients what the optimizer should see: zero off the masks.
-
-        `step` does it by itself. Call it before `clip_grad_norm_`, which would otherwise measure
-        the dense gradients that a rule has asked for. Before a rewiring they stay dense, since
-        no optimizer step follows.
-        """
-        if self.momentum is not None and self._needs_momentum(self.t + 1):
-            gradients = {name: self._gradient(name) for name in self.layers}
-            new = any(layer.gradient_is_new for layer in self.layers.values())
-            if new and self.momentum.propose(gradients):
-                for layer in self.layers.values():
-                    layer.gradient_is_new = False
-        if not self._rewires(self.t + 1):
-            for layer in self.layers.values():
-                if layer.keep_dense_gradient and layer.weight.grad is not None:
-                    layer.weight.grad.mul_(layer.mask)
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        """The optimizer's. With it a rule can take an optimizer's place: `scaler.step(rule)`."""
-        return self.optimizer.param_groups
-
-    # --- rewiring ----------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def _rewire(self) -> None:
-        assert self.drop is not None and self.grow is not None
-        views = [self._view(name) for name in self.layers]
-        f = cosine_fraction(self.t + 1, self.until, self.fraction)
-        new_masks = decide(views, f, self.drop, self.grow, self.redistribute)
-        self.last_update = [summarise(v, new) for v, new in zip(views, new_masks, strict=True)]
-        for view, new in zip(views, new_masks, strict=True):
-            layer = self.layers[view.name]
-            # Everything but these starts from 0: weights that stayed, and with "keep" also those
-            # that were dropped and grown again at once.
-            untouched = new.after & (view.mask if self.regrown == "keep" else new.kept)
-            layer.set_mask(new.after)
-            clear(layer.weight, self.optimizer, ~untouched)
-
-    def _view(self, name: str) -> Layer:
-        """What the criteria see of a layer."""
-        gradient = self._gradient(name)
-        if not is_finite(gradient):
-            raise ValueError(
-                f"layer {name!r} has a gradient that is not finite at step {self.t + 1}"
-            )
-        layer = self.layers[name]
-        momentum = None if self.momentum is None else self.momentum.get(name)
-        weight, mask = layer.weight.detach(), layer.mask.bool()
-        return Layer(name, weight, mask, gradient, momentum, self.generator)
-
-    def _gradient(self, name: str) -> Tensor:
-        gradient = self.layers[name].weight.grad
-        if gradient is None:
-            raise ValueError(f"layer {name!r} has no gradient; call backward() before rule.step()")
-        return gradient
-
-    def _rewires(self, t: int) -> bool:
-        return self.drop is not None and rewires_at(t, self.every, self.until)
-
-    def _needs_momentum(self, t: int) -> bool:
-        return self.momentum is not None and t < self.until
-
-    def _ask_for_gradients(self) -> None:
-        """Tell the layers whether the next backward pass should leave its gradients dense."""
-        dense = self._rewires(self.t + 1) or self._needs_momentum(self.t + 1)
-        for layer in self.layers.values():
-            layer.keep_dense_gradient = dense
-
-    def _check_optimizer(self) -> None:
-        """Once, after the first step: zero gradient and zero state must mean no movement."""
-        for name, layer in self.layers.items():
-            if layer.weight.detach().masked_fill(layer.mask.bool(), 0).any():
-                raise ValueError(
-                    f"{type(self.optimizer).__name__} moved weights of layer {name!r} whose "
-                    "gradient is 0; use an optimizer that works weight by weight, like SGD or AdamW"
-                )
-
-    # --- stopping and going on ---------------------------------------------------------------
-
-    def state_dict(self) -> dict[str, Any]:
-        """What is needed, beside the model's and the optimizer's own, to go on bit-exactly."""
-        momentum = {} if self.momentum is None else self.momentum.of
-        return {
-            "t": self.t,
-            "generator": self.generator.get_state(),
-            "momentum": {name: tensor.clone() for name, tensor in momentum.items()},
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`. Load the model and the optimizer too.
-
-        Raises:
-            ValueError: if the state is not one of such a rule on such a model.
-        """
-        expected = {"t", "generator", "momentum"}
-        if set(state) != expected:
-            raise ValueError(f"state has {sorted(state)}; it must have {sorted(expected)}")
-        if state["momentum"] and self.momentum is None:
-            raise ValueError("state has a dense momentum, this rule keeps none")
-        strangers = sorted(set(state["momentum"]) - set(self.layers))
-        if strangers:
-            raise ValueError(f"state has a momentum for {strangers}, which are not masked here")
-        for name, tensor in state["momentum"].items():
-            if tensor.shape != self.layers[name].weight.shape:
-                raise ValueError(
-                    f"state has a momentum of shape {tuple(tensor.shape)} for layer {name!r}, "
-                    f"whose weight has {tuple(self.layers[name].weight.shape)}"
-                )
-        self.t = int(state["t"])
-        self.generator.set_state(state["generator"].cpu())
-        if self.momentum is not None:
-            self.momentum.of = {
-                name: tensor.to(self.layers[name].weight.device, copy=True)
-                for name, tensor in state["momentum"].items()
-            }
-        self._ask_for_gradients()
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """A rule copied together with its model asks the copied layers for its gradients."""
-        self.__dict__.update(state)
-        self._ask_for_gradients()
-
-    def __repr__(self) -> str:
-        active = sum(layer.active for layer in self.layers.values())
-        total = sum(layer.mask.numel() for layer in self.layers.values())
-        return (
-            f"{type(self).__name__}(t={self.t}, every={self.every}, until={self.until}, "
-            f"fraction={self.fraction}, {active}/{total} weights in {len(self.layers)} layers)"
+        self.fraction = fraction
+        super().__init__(
+            model,
+            optimizer,
+            every=every,
+            until=until,
+            momentum=dense_momentum,
+            regrown=regrown,
+            seed=seed,
         )
+
+    def rewires(self, t: int) -> bool:
+        """Each `every`-th step before `until`; never without criteria."""
+        return self.drop is not None and super().rewires(t)
+
+    def decide(self, layers: list[Layer]) -> list[NewMask]:
+        """Drop by the first criterion, grow by the second, f(t) of each layer's weights."""
+        assert self.drop is not None and self.grow is not None
+        f = cosine_fraction(self.t + 1, self.until, self.fraction)
+        return decide(layers, f, self.drop, self.grow, self.redistribute)

@@ -44,6 +44,22 @@ def sparsify(
             that is masked already or has nothing to mask, or a weight shared between layers.
         TypeError: for a layer with a forward of its own, or one that computes its weight.
     """
+    layers, densities = densities_of(model, density, distribution, dense)
+    shapes = {name: tuple(layer.weight.shape) for name, layer in layers.items()}
+    counts = active_counts(shapes, densities)
+    generator = torch.Generator().manual_seed(seed)
+    masks = {name: random_mask(shapes[name], counts[name], generator) for name in layers}
+    mask_layers(layers, masks)
+    return model
+
+
+def densities_of(
+    model: nn.Module,
+    density: float,
+    distribution: str | Distribution | Mapping[str, float],
+    dense: Iterable[str] = (),
+) -> tuple[dict[str, nn.Linear | nn.Conv2d], dict[str, float]]:
+    """Which layers `sparsify` would mask, and how densely. Arguments and errors are its own."""
     check_density(density)
     everything = linear_and_conv(model)
     dense = known_names(dense, everything)
@@ -66,17 +82,18 @@ def sparsify(
         known = ", ".join(repr(name) for name in ("uniform", *DISTRIBUTIONS))
         raise ValueError(f"unknown distribution {distribution!r}; known are {known}")
     check_names(densities, shapes)
-    counts = active_counts(shapes, {name: densities[name] for name in shapes})
+    return layers, {name: densities[name] for name in shapes}
 
-    generator = torch.Generator().manual_seed(seed)
+
+def mask_layers(layers: Mapping[str, nn.Linear | nn.Conv2d], masks: Mapping[str, Tensor]) -> None:
+    """Turn ordinary layers into masked ones, with these masks (by name, the weight's shape)."""
     for name, layer in layers.items():
         # The layer becomes its masked subclass instead of being replaced by a copy: whatever else
         # refers to it (an optimizer, a hook, a second name in the model) stays right.
         layer.__class__ = MaskedLinear if isinstance(layer, nn.Linear) else MaskedConv2d
         assert isinstance(layer, Masked)
         layer.start_masking()
-        layer.set_mask(random_mask(shapes[name], counts[name], generator))
-    return model
+        layer.set_mask(masks[name])
 
 
 def random_mask(shape: tuple[int, ...], active: int, generator: torch.Generator) -> Tensor:

@@ -11,6 +11,7 @@ from rigl_edu.lab.run import run
 from rigl_edu.lab.train import make_job
 
 WRN22 = [name for name in RECIPES if name.startswith("wrn22-")]
+WEIGHTS = {22: 1_076_912, 10: 77_360}  # of the wide ResNets, by depth
 PAPER = [name for name in WRN22 if not name.endswith("-one-epoch")]
 MINI = [name for name in RECIPES if name.startswith("mini-")]
 
@@ -131,7 +132,7 @@ def test_smoke_twin_of_every_recipe(name, small_data, tmp_path):
     recipe, twin = RECIPES[name], smoke(RECIPES[name])
     record = read_record(run(twin, 0, small_data, tmp_path, tmp_path / "c.pt"))
     assert record["recipe"]["name"] == f"{name}-smoke"
-    assert record["weights"] == (1_076_912 if name in WRN22 else 77_360)
+    assert record["weights"] == WEIGHTS[recipe.model_args["depth"]]
     assert record["density"] == pytest.approx(recipe.density, abs=1e-3 if "erk" in name else 0.02)
     assert record["precision"] == recipe.precision
     rewirings = [t for t in range(1, record["steps"]) if t % twin.every == 0 and t < twin.until]
@@ -168,7 +169,7 @@ def test_flops_of_the_papers_network(small_data, tmp_path):
 
 
 def test_snfs_cost_uses_the_mean_over_training():
-    from rigl_edu.lab.run import train_flops
+    from rigl_edu.lab.methods import train_flops
 
     recipe = replace(RECIPES["mini-rigl-0.1"], method="snfs")
     assert train_flops(recipe, 30.0, 100.0, [10.0, 20.0, 30.0]) == 2 * 20 + 100

@@ -3,7 +3,7 @@
 import difflib
 import fnmatch
 
-from . import ch11
+from . import ch11, ch12
 from .recipe import (
     METHODS,
     PRECISIONS,
@@ -14,7 +14,9 @@ from .recipe import (
     steps_per_epoch,
 )
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in ch11.RECIPES}
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe for chapter in (ch11, ch12) for recipe in chapter.RECIPES
+}
 
 
 def find(pattern: str) -> list[Recipe]:

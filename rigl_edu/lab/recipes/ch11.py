@@ -5,7 +5,15 @@ from dataclasses import replace
 from ..paper import NAMES, PaperCell, cell
 from .recipe import Recipe
 
-TITLES = {"dense": "dense", "static": "static masks", "set": "SET", "rigl": "RigL"}
+TITLES = {
+    "dense": "dense",
+    "static": "static masks",
+    "set": "SET",
+    "snfs_reproduced": "SNFS as the reproduction ran it",
+    "rigl": "RigL",
+    "rigl_sg": "RigL-SG",
+    "rigl_sm": "RigL-SM",
+}
 
 
 def paper_recipe(method: str, distribution: str, density: float) -> Recipe:

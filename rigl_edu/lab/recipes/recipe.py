@@ -10,7 +10,21 @@ from typing import Any
 
 from ..paper import PaperCell
 
-METHODS = ("dense", "static", "set", "snfs", "rigl")
+METHODS = (
+    "dense",
+    "small_dense",
+    "static",
+    "set",
+    "snfs",
+    "snfs_reproduced",
+    "dsr",
+    "rigl",
+    "rigl_sg",
+    "rigl_sm",
+    "rigl_struct",
+    "pruning",
+    "snip",
+)
 PRECISIONS = ("fp32", "bf16", "fp16")
 
 
@@ -26,11 +40,13 @@ class Recipe:
         model_args: its other arguments.
         data: default of --data.
         method: one of `METHODS`.
-        density: of all convolution and linear weights; 1 for dense.
+        density: of all convolution and linear weights; 1 for dense. A small dense network has
+            its channel counts scaled by the root of it.
         distribution: "erk", "er" or "uniform".
         every: steps between rewirings (Delta T).
         fraction: of a layer's weights rewired at first (alpha).
-        until: first step without rewiring (T_end).
+        until: first step without rewiring (T_end); of pruning the last step that prunes.
+        prune_start: step before which gradual pruning takes nothing.
         regrown: "keep" or "reset", see `rigl_edu.UpdateRule`.
         epochs: passes over the training images.
         batch: images a step; the last, smaller batch of an epoch is kept.
@@ -66,6 +82,7 @@ class Recipe:
     every: int = 100
     fraction: float = 0.3
     until: int = 0
+    prune_start: int = 0
     regrown: str = "keep"
     drops: tuple[int, ...] = ()
     drop_factor: float = 0.2
@@ -134,6 +151,7 @@ def smoke(recipe: Recipe) -> Recipe:
         batch=8,
         every=3,
         until=min(recipe.until, steps),
+        prune_start=min(recipe.prune_start, 2),
         drops=tuple(steps * (i + 1) // (len(recipe.drops) + 1) for i in range(len(recipe.drops))),
         warmup=min(recipe.warmup, 2),
         held_out=held_out,

@@ -1,56 +1,11 @@
-"""Networks of the book as plain dense modules; `rigl_edu.sparsify` makes any of them sparse.
+"""Wide residual networks, among them the WRN-22-2 of the papers' CIFAR-10 tables."""
 
-The first convolution or linear layer is registered first in every network, because the uniform
-distribution keeps the first layer dense.
-"""
-
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-def mlp(sizes: Sequence[int] = (64, 300, 100, 10)) -> nn.Sequential:
-    """A multi-layer perceptron with ReLU between its linear layers.
-
-    Args:
-        sizes: features of the flattened input, of each hidden layer, and of the output.
-
-    Returns:
-        A module that maps (B, ...) with `sizes[0]` numbers a sample to logits (B, sizes[-1]).
-    """
-    if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(f"sizes={tuple(sizes)}: give at least two sizes, each at least 1")
-    layers: list[nn.Module] = [nn.Flatten()]
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
-        layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-
-def small_cnn(num_classes: int = 10, width: int = 16, in_channels: int = 3) -> nn.Sequential:
-    """Three 3x3 convolutions with batch norm, each halving the image after the first.
-
-    Returns:
-        A module that maps images (B, in_channels, H, W), H and W at least 4, to logits
-        (B, num_classes).
-    """
-    widths = (width, 2 * width, 4 * width)
-    layers: list[nn.Module] = []
-    fan_in = in_channels
-    for stride, fan_out in zip((1, 2, 2), widths, strict=True):
-        layers += [conv(fan_in, fan_out, 3, stride), nn.BatchNorm2d(fan_out), nn.ReLU()]
-        fan_in = fan_out
-    return nn.Sequential(
-        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(fan_in, num_classes)
-    )
-
-
-def conv(fan_in: int, fan_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """A padded convolution without bias, drawn from N(0, sd) with sd = sqrt(2 / (k^2 C_out))."""
-    layer = nn.Conv2d(fan_in, fan_out, kernel, stride, padding=kernel // 2, bias=False)
-    nn.init.normal_(layer.weight, std=math.sqrt(2 / (kernel * kernel * fan_out)))
-    return layer
+from .parts import conv, scaled
 
 
 class WideBlock(nn.Module):
@@ -83,11 +38,14 @@ class WideResNet(nn.Module):
     """See `wide_resnet`."""
 
     def __init__(
-        self, depth: int, width: int, num_classes: int, dropout: float, in_channels: int
+        self,
+        blocks: int,
+        channels: Sequence[int],
+        num_classes: int,
+        dropout: float,
+        in_channels: int,
     ) -> None:
         super().__init__()
-        blocks = (depth - 4) // 6
-        channels = (16, 16 * width, 32 * width, 64 * width)
         self.stem = conv(in_channels, channels[0], 3)
         self.group1 = wide_group(blocks, channels[0], channels[1], 1, dropout)
         self.group2 = wide_group(blocks, channels[1], channels[2], 2, dropout)
@@ -116,12 +74,14 @@ def wide_resnet(
     num_classes: int = 10,
     dropout: float = 0.3,
     in_channels: int = 3,
+    scale: float = 1.0,
 ) -> WideResNet:
     """WRN-depth-width for small images, as the reproduction trained it on CIFAR-10.
 
     A 3x3 stem without batch norm, three groups of (depth - 4) / 6 blocks with 16, 32 and 64 times
     `width` channels, batch norm, global average pool, linear layer. WRN-22-2 has 1 076 912 weights
-    in its convolutions and linear layer and 1 079 642 parameters.
+    in its convolutions and linear layer and 1 079 642 parameters. All four channel counts, the
+    stem's 16 among them, are multiplied by `scale`.
 
     Source: Zagoruyko and Komodakis 2016, section 2; Sundar and Dwaraknath 2021, section 4.
     """
@@ -131,11 +91,5 @@ def wide_resnet(
         raise ValueError(f"width={width}: the channel multiplier must be at least 1")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout={dropout}: must be at least 0 and below 1")
-    return WideResNet(depth, width, num_classes, dropout, in_channels)
-
-
-BUILDERS: dict[str, Callable[..., nn.Module]] = {
-    "mlp": mlp,
-    "small_cnn": small_cnn,
-    "wide_resnet": wide_resnet,
-}
+    channels = [scaled(count, scale) for count in (16, 16 * width, 32 * width, 64 * width)]
+    return WideResNet((depth - 4) // 6, channels, num_classes, dropout, in_channels)

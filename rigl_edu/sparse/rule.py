@@ -1,0 +1,237 @@
+"""What all rules share: the place of `optimizer.step()`, dense gradients, stopping and resuming.
+
+A rule takes an optimizer step or, at some steps, changes the masks instead (RigL, algorithm 1).
+Which masks is its own affair: `decide` looks at the layers and answers, changing nothing. This
+class carries the answer out and keeps the invariant of `layers`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .criteria import Layer
+from .layers import masked_layers
+from .moving_average import DenseMomentum, is_finite
+from .rewire import LayerUpdate, NewMask, clear, summarise
+from .schedule import rewires_at
+
+
+class Rule:
+    """A masked model, its optimizer, and the steps at which the masks change.
+
+    Subclasses say how: they define `decide`.
+
+    Args:
+        model: a model that `sparsify` has masked (it may be inside DDP).
+        optimizer: any that moves each weight by its own gradient and state, as SGD and Adam do.
+        every: Delta T, steps between rewirings; the first is step `every`.
+        until: T_end; from this step on the masks stay. 0: they never change.
+        momentum: a moving average of dense gradients, kept for criteria that look at
+            `layer.momentum`. None: not kept.
+        regrown: see `UpdateRule`.
+        seed: of random criteria; every DDP rank needs the same.
+
+    Raises:
+        ValueError: for impossible arguments, a model without masked layers, or an optimizer that
+            does not own all masked weights.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        every: int,
+        until: int,
+        momentum: DenseMomentum | None = None,
+        regrown: str = "keep",
+        seed: int = 0,
+    ) -> None:
+        if every < 1 or until < 0:
+            raise ValueError(f"every={every} must be at least 1, until={until} at least 0")
+        if regrown not in ("keep", "reset"):
+            raise ValueError(f"regrown is {regrown!r}; it must be 'keep' or 'reset'")
+        self.layers = masked_layers(model)
+        if not self.layers:
+            raise ValueError("the model has no masked layer; call sparsify(model, ...) first")
+        owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        strangers = [name for name, layer in self.layers.items() if id(layer.weight) not in owned]
+        if strangers:
+            raise ValueError(f"the optimizer does not own the weights of layers {strangers}")
+
+        self.optimizer = optimizer
+        self.every, self.until, self.regrown = every, until, regrown
+        self.momentum = momentum
+        self.generator = torch.Generator().manual_seed(seed)
+        self.t = 0
+        self.last_update: list[LayerUpdate] | None = None
+        for layer in self.layers.values():  # an optimizer used before sparsify may hold state there
+            clear(layer.weight, optimizer, ~layer.mask.bool())
+        self._ask_for_gradients()
+
+    # --- what a method decides ----------------------------------------------------------------
+
+    def rewires(self, t: int) -> bool:
+        """Whether step t (counted from 1) changes the masks instead of the weights."""
+        return rewires_at(t, self.every, self.until)
+
+    def decide(self, layers: list[Layer]) -> list[NewMask]:
+        """The new masks, one for each layer. Changes no layer."""
+        raise NotImplementedError(f"{type(self).__name__} must say how it rewires")
+
+    # --- the training loop's side -----------------------------------------------------------
+
+    def step(self) -> None:
+        """Take an optimizer step, or rewire instead.
+
+        Raises:
+            ValueError: if a gradient is missing, or not finite when rewiring; the network is then
+                as it was before.
+        """
+        self.mask_gradients()
+        if self.rewires(self.t + 1):
+            self._rewire()
+        else:
+            self.optimizer.step()
+            if self.t == 0:
+                self._check_optimizer()
+        self.t += 1
+        if self.momentum is not None:
+            self.momentum.accept()
+        self._ask_for_gradients()
+
+    @torch.no_grad()
+    def mask_gradients(self) -> None:
+        """Make the gradients what the optimizer should see: zero off the masks.
+
+        `step` does it by itself. Call it before `clip_grad_norm_`, which would otherwise measure
+        the dense gradients that a rule has asked for. Before a rewiring they stay dense, since
+        no optimizer step follows.
+        """
+        if self.momentum is not None and self._needs_momentum(self.t + 1):
+            gradients = {name: self._gradient(name) for name in self.layers}
+            new = any(layer.gradient_is_new for layer in self.layers.values())
+            if new and self.momentum.propose(gradients):
+                for layer in self.layers.values():
+                    layer.gradient_is_new = False
+        if not self.rewires(self.t + 1):
+            for layer in self.layers.values():
+                if layer.keep_dense_gradient and layer.weight.grad is not None:
+                    layer.weight.grad.mul_(layer.mask)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The optimizer's. With it a rule can take an optimizer's place: `scaler.step(rule)`."""
+        return self.optimizer.param_groups
+
+    # --- rewiring ----------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _rewire(self) -> None:
+        views = [self._view(name) for name in self.layers]
+        new_masks = self.decide(views)
+        self.last_update = [summarise(v, new) for v, new in zip(views, new_masks, strict=True)]
+        for view, new in zip(views, new_masks, strict=True):
+            self._carry_out(view, new)
+
+    def _carry_out(self, view: Layer, new: NewMask) -> None:
+        layer = self.layers[view.name]
+        # Everything but these starts from 0: weights that stayed, and with "keep" also those
+        # that were dropped and grown again at once.
+        untouched = new.after & (view.mask if self.regrown == "keep" else new.kept)
+        layer.set_mask(new.after)
+        clear(layer.weight, self.optimizer, ~untouched)
+
+    def _view(self, name: str) -> Layer:
+        """What the criteria see of a layer."""
+        gradient = self._gradient(name)
+        if not is_finite(gradient):
+            raise ValueError(
+                f"layer {name!r} has a gradient that is not finite at step {self.t + 1}"
+            )
+        layer = self.layers[name]
+        momentum = None if self.momentum is None else self.momentum.get(name)
+        weight, mask = layer.weight.detach(), layer.mask.bool()
+        state = self.optimizer.state.get(layer.weight, {})
+        own = state.get("momentum_buffer", state.get("exp_avg"))  # SGD's name, then Adam's
+        return Layer(name, weight, mask, gradient, momentum, self.generator, own)
+
+    def _gradient(self, name: str) -> Tensor:
+        gradient = self.layers[name].weight.grad
+        if gradient is None:
+            raise ValueError(f"layer {name!r} has no gradient; call backward() before rule.step()")
+        return gradient
+
+    def _needs_momentum(self, t: int) -> bool:
+        return self.momentum is not None and t < self.until
+
+    def _ask_for_gradients(self) -> None:
+        """Tell the layers whether the next backward pass should leave its gradients dense."""
+        dense = self.rewires(self.t + 1) or self._needs_momentum(self.t + 1)
+        for layer in self.layers.values():
+            layer.keep_dense_gradient = dense
+
+    def _check_optimizer(self) -> None:
+        """Once, after the first step: zero gradient and zero state must mean no movement."""
+        for name, layer in self.layers.items():
+            if layer.weight.detach().masked_fill(layer.mask.bool(), 0).any():
+                raise ValueError(
+                    f"{type(self.optimizer).__name__} moved weights of layer {name!r} whose "
+                    "gradient is 0; use an optimizer that works weight by weight, like SGD or AdamW"
+                )
+
+    # --- stopping and going on ---------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is needed, beside the model's and the optimizer's own, to go on bit-exactly."""
+        momentum = {} if self.momentum is None else self.momentum.of
+        return {
+            "t": self.t,
+            "generator": self.generator.get_state(),
+            "momentum": {name: tensor.clone() for name, tensor in momentum.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`. Load the model and the optimizer too.
+
+        Raises:
+            ValueError: if the state is not one of such a rule on such a model.
+        """
+        expected = {"t", "generator", "momentum"}
+        if set(state) != expected:
+            raise ValueError(f"state has {sorted(state)}; it must have {sorted(expected)}")
+        if state["momentum"] and self.momentum is None:
+            raise ValueError("state has a dense momentum, this rule keeps none")
+        strangers = sorted(set(state["momentum"]) - set(self.layers))
+        if strangers:
+            raise ValueError(f"state has a momentum for {strangers}, which are not masked here")
+        for name, tensor in state["momentum"].items():
+            if tensor.shape != self.layers[name].weight.shape:
+                raise ValueError(
+                    f"state has a momentum of shape {tuple(tensor.shape)} for layer {name!r}, "
+                    f"whose weight has {tuple(self.layers[name].weight.shape)}"
+                )
+        self.t = int(state["t"])
+        self.generator.set_state(state["generator"].cpu())
+        if self.momentum is not None:
+            self.momentum.of = {
+                name: tensor.to(self.layers[name].weight.device, copy=True)
+                for name, tensor in state["momentum"].items()
+            }
+        self._ask_for_gradients()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A rule copied together with its model asks the copied layers for its gradients."""
+        self.__dict__.update(state)
+        self._ask_for_gradients()
+
+    def __repr__(self) -> str:
+        active = sum(layer.active for layer in self.layers.values())
+        total = sum(layer.mask.numel() for layer in self.layers.values())
+        return (
+            f"{type(self).__name__}(t={self.t}, every={self.every}, until={self.until}, "
+            f"{active}/{total} weights in {len(self.layers)} layers)"
+        )
