@@ -5,10 +5,10 @@ FLOPs; linear and convolutional layers only, so no norms, activations or pooling
 reproduction's counter adds one FLOP for each input of a linear layer (WRN-22-2: 128 of 315460224).
 So do we, and our totals equal its own to the last digit.
 
-`nn.MultiheadAttention` is four linear layers: the projections of query, key and value, which have
-no mask, and `out_proj`, which may have one. The products of queries with keys and of weights with
-values are not layers and are left out, as the papers leave out all that no mask makes cheaper; so
-a Transformer's true cost is higher, and grows with the square of its tokens.
+`nn.MultiheadAttention` counts as four linear layers: the projections of query, key and value, which
+have no mask, and `out_proj`, which may have one. What it does between them, multiply queries with
+keys and the result with values, is no layer and is left out, so the true cost of a Transformer is
+higher and grows with the square of the number of tokens.
 
 Sources: RigL (Evci et al. 2020), appendix H; Sundar & Dwaraknath (2021), appendix on counting.
 """
@@ -23,11 +23,6 @@ import torch
 from torch import Tensor, nn
 
 from .layers import Masked
-
-# The package takes the formulas of training from here, too.
-from .training_flops import pruning_flops, rigl_flops, snfs_flops, static_flops
-
-__all__ = ["forward_flops", "pruning_flops", "rigl_flops", "snfs_flops", "static_flops"]
 
 
 def forward_flops(

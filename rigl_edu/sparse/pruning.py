@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from . import masks as moves
-from .distributions import active_counts, check_density
+from .distributions import check_density
 from .layers import masked_layers
 from .rewire import clear
 
@@ -36,9 +36,10 @@ def keep_globally(scores: Tensors, masks: Tensors, density: float) -> dict[str, 
         Bool masks by layer. Together they have exactly round(density * N) ones.
 
     Raises:
-        ValueError: if the density is outside (0, 1] or above what exists.
+        ValueError: if the density is outside (0, 1], above what exists, or leaves nothing; or if
+            scores and masks differ in names or shapes.
     """
-    check_density(density)
+    _check(scores, masks, density)
     flat_scores = torch.cat([scores[name].flatten() for name in masks])  # (N,)
     flat_mask = torch.cat([mask.flatten() for mask in masks.values()])  # (N,)
     surplus = _surplus(flat_mask, round(density * flat_mask.numel()), "the network")
@@ -48,15 +49,17 @@ def keep_globally(scores: Tensors, masks: Tensors, density: float) -> dict[str, 
 
 
 def keep_per_layer(scores: Tensors, masks: Tensors, density: float) -> dict[str, Tensor]:
-    """In each layer l keep the highest-scored n_l, near density * N_l, of its active weights.
+    """In each layer l keep the highest-scored round(density * N_l) of its active weights.
 
-    The n_l are whole numbers that add up to round(density * N). Arguments and result are those of
-    `keep_globally`; a density that leaves a layer with nothing is an error too.
+    Rounded layer by layer: the total may miss round(density * N) by some weights, but as the
+    density falls no layer's number ever rises, as it could if the layers shared the rounding.
+    Arguments and result are those of `keep_globally`; a density that leaves a layer with nothing
+    is an error too.
     """
-    shapes = {name: tuple(mask.shape) for name, mask in masks.items()}
-    counts = active_counts(shapes, dict.fromkeys(shapes, density))
+    _check(scores, masks, density)
     surplus = {
-        name: _surplus(mask, counts[name], f"layer {name!r}") for name, mask in masks.items()
+        n: _surplus(mask, round(density * mask.numel()), f"layer {n!r}")
+        for n, mask in masks.items()
     }
     return {name: moves.drop(scores[name], mask, surplus[name]) for name, mask in masks.items()}
 
@@ -126,9 +129,18 @@ def prune(
     return model
 
 
+def _check(scores: Tensors, masks: Tensors, density: float) -> None:
+    check_density(density)
+    shapes = [{name: tuple(t.shape) for name, t in tensors.items()} for tensors in (scores, masks)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"scores are {shapes[0]}, masks are {shapes[1]}; they must be alike")
+
+
 def _surplus(mask: Tensor, wanted: int, what: str) -> int:
     """How many of a mask's ones have to go."""
     active = int(mask.count_nonzero())
+    if wanted == 0:
+        raise ValueError(f"{what} has {mask.numel()} positions; the density leaves none of them")
     if wanted > active:
         raise ValueError(
             f"{what} has {active} of {mask.numel()} weights; pruning cannot leave {wanted}"

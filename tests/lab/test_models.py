@@ -451,3 +451,14 @@ def test_resnet_50_sees_32_32_16_8_and_4_pixels():
     model(torch.zeros(2, 3, 32, 32, device="meta"))
     assert sizes == [32, 32, 16, 8, 4]
     assert [len(getattr(model, f"group{g}")) for g in (1, 2, 3, 4)] == [3, 4, 6, 3]
+
+
+@pytest.mark.parametrize(("build", "unit"), [(vgg11, "CR"), (vgg11_bn, "CBR")])
+def test_vgg_11_layer_by_layer(build, unit):
+    """Convolution, norm, ReLU; a max-pooling after each group, the mean only after the last."""
+    letters = {"Conv2d": "C", "BatchNorm2d": "B", "ReLU": "R", "MaxPool2d": "M", "Linear": "L"}
+    letters |= {"AdaptiveAvgPool2d": "A", "Flatten": "F"}
+    with torch.device("meta"):
+        model = build()
+    groups = "".join(unit * convolutions + "M" for convolutions in (1, 1, 2, 2, 2))
+    assert "".join(letters[type(m).__name__] for m in model) == groups + "AFL"

@@ -7,20 +7,17 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from rigl_edu.sparse import SET, SNFS, RigL, sparsify
-from tests.sparse.models import CLASSES, batch, masks_of, mlp
+from tests.sparse.models import batch, convnet, masks_of
+from tests.sparse.rules import RULES, make_rule, masked, sgd
 
-RULES = {"SET": SET, "SNFS": SNFS, "RigL": RigL}
+METHODS = [name for name in RULES if name != "Static"]
 STEPS, MICRO = 24, 2
 
 
 def start(method: str):
     """In float64: sums over ranks are rounded otherwise than sums over a batch."""
-    model = sparsify(mlp(6, 16, 8, CLASSES).double(), 0.3, seed=3)
-    optimizer = torch.optim.SGD(
-        model.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
-    )
-    return model, optimizer
+    model = masked(method, convnet(width=4).double(), 0.4, seed=3)
+    return model, sgd(model)
 
 
 def train(network, model, rule, rank: int, world: int) -> list[dict[str, torch.Tensor]]:
@@ -48,11 +45,11 @@ def worker(rank: int, world: int, folder: str) -> None:
     store = f"file://{folder}/store"
     patience = timedelta(minutes=5)  # then an error instead of a test that hangs
     dist.init_process_group("gloo", store, timeout=patience, rank=rank, world_size=world)
-    for method, rule_class in RULES.items():
+    for method in METHODS:
         model, optimizer = start(method)
         # No broadcast of buffers: it would hide masks that differ between ranks.
         network = DistributedDataParallel(model, broadcast_buffers=False)
-        rule = rule_class(network, optimizer, every=3, until=STEPS, fraction=0.5, seed=1)
+        rule = make_rule(method, network, optimizer, every=3, until=STEPS, seed=1)
         torch.manual_seed(100 + rank)  # what a rank draws for itself must not matter
         history = train(network, model, rule, rank, world)
         torch.save([history, model.state_dict()], f"{folder}/{method}-{rank}.pt")

@@ -5,15 +5,15 @@ import torch
 import torch.nn.functional as F
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from rigl_edu.sparse import SET, SNFS, RigL, Static, sparsify
+from rigl_edu.sparse import RigL, sparsify
 from tests.sparse.models import batch, convnet, masks_of, same, snapshot, state_off_mask
+from tests.sparse.rules import RULES, make_rule, masked
 
 
-def train(rule_class, compiled: bool):
-    model = sparsify(convnet(width=3, norm=True), 0.3)
+def train(method, compiled: bool):
+    model = masked(method, convnet(width=3, norm=True), 0.4)
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=5e-4)
-    schedule = {} if rule_class is Static else {"every": 3, "until": 10, "fraction": 0.5}
-    rule = rule_class(model, optimizer, **schedule)
+    rule = make_rule(method, model, optimizer, every=3, until=10)
     counter = CompileCounterWithBackend("aot_eager")
     network = torch.compile(model, backend=counter, fullgraph=True) if compiled else model
     history = []
@@ -27,18 +27,18 @@ def train(rule_class, compiled: bool):
     return history, snapshot(model), counter
 
 
-@pytest.mark.parametrize("rule_class", [Static, SET, SNFS, RigL])
-def test_one_graph_and_the_masks_of_eager(rule_class):
+@pytest.mark.parametrize("method", RULES)
+def test_one_graph_and_the_masks_of_eager(method):
     torch._dynamo.reset()
-    plain, weights, _ = train(rule_class, compiled=False)
-    masks, compiled_weights, counter = train(rule_class, compiled=True)
+    plain, weights, _ = train(method, compiled=False)
+    masks, compiled_weights, counter = train(method, compiled=True)
     assert counter.frame_count == 1  # a graph break or a recompilation makes it more
     for ours, theirs in zip(masks, plain, strict=True):
         assert same(ours, theirs)
     for name, value in weights.items():
         torch.testing.assert_close(compiled_weights[name], value)
     moved = any(not torch.equal(masks[0][name], masks[-1][name]) for name in masks[0])
-    assert moved == (rule_class is not Static)
+    assert moved == (method != "Static")
 
 
 def test_a_rule_may_be_given_the_compiled_model():

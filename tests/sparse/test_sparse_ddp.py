@@ -5,6 +5,7 @@ import torch
 import torch.multiprocessing as mp
 
 from tests.sparse import ddp_worker
+from tests.sparse.rules import make_rule
 
 pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
@@ -19,7 +20,7 @@ def folder(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("method", ddp_worker.RULES)
+@pytest.mark.parametrize("method", ddp_worker.METHODS)
 def test_trap_19_ranks_agree_with_each_other_and_with_one_process(folder, method):
     """Trap 19: random growth and local gradients make ranks drift apart.
 
@@ -27,9 +28,7 @@ def test_trap_19_ranks_agree_with_each_other_and_with_one_process(folder, method
     """
     runs = [torch.load(folder / f"{method}-{rank}.pt") for rank in (0, 1)]
     model, optimizer = ddp_worker.start(method)
-    rule = ddp_worker.RULES[method](
-        model, optimizer, every=3, until=ddp_worker.STEPS, fraction=0.5, seed=1
-    )
+    rule = make_rule(method, model, optimizer, every=3, until=ddp_worker.STEPS, seed=1)
     torch.manual_seed(999)
     alone = ddp_worker.train(model, model, rule, rank=0, world=1)
     changed = 0

@@ -15,7 +15,6 @@ from torch import nn
 
 from rigl_edu.sparse import (
     SET,
-    SNFS,
     RigL,
     Static,
     density,
@@ -36,6 +35,7 @@ from tests.sparse.models import (
     snapshot,
     state_off_mask,
 )
+from tests.sparse.rules import LAYERS_KEEP, NETWORK_KEEPS, RULES, SGD_ONLY, make_rule, masked
 
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, 0.05, momentum=0.9, nesterov=True, weight_decay=5e-4),
@@ -66,12 +66,19 @@ def networks(draw) -> nn.Module:
 
 def sparse_or_skip(model: nn.Module, d: float, distribution: str, seed: int) -> None:
     """sparsify, and forget examples whose density leaves a layer empty (an error of its own)."""
-    try:
+    with impossible_densities_forgotten():
         sparsify(model, d, distribution, seed)
+    assume(masked_layers(model))
+
+
+@contextlib.contextmanager
+def impossible_densities_forgotten():
+    try:
+        yield
     except ValueError as error:
         assume("with none of its" not in str(error))
+        assume("leaves no weight for convolutions" not in str(error))
         raise
-    assume(masked_layers(model))
 
 
 @settings(max_examples=150)
@@ -96,7 +103,7 @@ def test_sparsify_is_exact(model, d, distribution):
         assert torch.equal(parameter, before[name] * on)
 
 
-@pytest.mark.parametrize("rule_class", [SET, SNFS, RigL])
+@pytest.mark.parametrize("method", [name for name in RULES if name != "Static"])
 @settings(max_examples=EXAMPLES)
 @given(
     model=networks(),
@@ -111,7 +118,7 @@ def test_sparsify_is_exact(model, d, distribution):
     clip=st.booleans(),
 )
 def test_counts_and_zeros(
-    rule_class,
+    method,
     model,
     d,
     distribution,
@@ -123,12 +130,19 @@ def test_counts_and_zeros(
     amp,
     clip,
 ):
-    sparse_or_skip(model, d, distribution, seed=1)
-    optimizer = OPTIMIZERS[optimizer_name](model.parameters())
+    if method in ("StructuredRigL", "GradualPruning"):
+        with impossible_densities_forgotten():
+            masked(method, model, d, seed=1)
+    else:
+        sparse_or_skip(model, d, distribution, seed=1)
+    optimizer = OPTIMIZERS["sgd" if method in SGD_ONLY else optimizer_name](model.parameters())
+    if method == "RigLSM":
+        assume(optimizer_name != "rmsprop")  # its momentum is of another kind
     until = every * UPDATES + 1
-    rule = rule_class(
-        model, optimizer, every=every, until=until, fraction=fraction, regrown=regrown
-    )
+    chosen = method not in ("DSR", "GradualPruning")
+    regrown = regrown if chosen else "keep"
+    options = {"fraction": fraction, "regrown": regrown} if chosen else {}
+    rule = make_rule(method, model, optimizer, every=every, until=until, **options)
     layers = masked_layers(model)
     target = counts_of(model)
 
@@ -154,12 +168,14 @@ def test_counts_and_zeros(
         after = masks_of(model)
         assert rule.t == t
         assert state_off_mask(model, optimizer) == []
-        if rule_class is SNFS:
+        if method in NETWORK_KEEPS:
             assert sum(counts_of(model).values()) == sum(target.values())
             assert min(counts_of(model).values()) >= 1
-        else:
+        elif method in LAYERS_KEEP:
             assert counts_of(model) == target
-        if not rewires_at(t, every, until):
+        else:
+            assert all(not (after[name] & ~before[name]).any() for name in before)
+        if not rule.rewires(t):
             assert all(torch.equal(before[name], after[name]) for name in before)
             continue
         rewired += 1
@@ -175,7 +191,11 @@ def test_counts_and_zeros(
         others = {k: v for k, v in values.items() if k.rpartition(".")[0] not in layers}
         others |= {k: v for k, v in values.items() if k.endswith("bias")}
         assert all(torch.equal(model.state_dict()[k], v) for k, v in others.items())
-    assert rewired == UPDATES
+    # Pruning's last step is `until` itself, where it ends with exactly what it should leave.
+    assert rewired == UPDATES + (method == "GradualPruning")
+    if method == "GradualPruning":
+        total = sum(mask.numel() for mask in after.values())
+        assert sum(counts_of(model).values()) == round(0.2 * total)
 
 
 @settings(max_examples=20)
