@@ -5,30 +5,46 @@ The names below are the ones a reader types. The ideas live in `rigl_edu.sparse`
 """
 
 from .sparse import (
+    DSR,
     SET,
     SNFS,
+    GradualPruning,
     MaskedConv2d,
     MaskedLinear,
     RigL,
+    RigLSG,
+    RigLSM,
+    SNFSReproduced,
     Static,
+    StructuredRigL,
     UpdateRule,
     density,
     forward_flops,
     layer_table,
+    prune,
     sparsify,
+    sparsify_kernels,
 )
 
 __version__ = "0.1.0"
 __all__ = [
+    "DSR",
     "SET",
     "SNFS",
+    "GradualPruning",
     "MaskedConv2d",
     "MaskedLinear",
     "RigL",
+    "RigLSG",
+    "RigLSM",
+    "SNFSReproduced",
     "Static",
+    "StructuredRigL",
     "UpdateRule",
     "density",
     "forward_flops",
     "layer_table",
+    "prune",
     "sparsify",
+    "sparsify_kernels",
 ]

@@ -2,7 +2,9 @@
 
 A layer l has N_l weights and density d_l, the share of them that exists. A *distribution* maps
 the layers' shapes and one global density d to the d_l. Uniform gives every layer the same; ER and
-ERK give small layers more. ER and ERK keep sum_l d_l N_l = d sum_l N_l.
+ERK give small layers more. ER and ERK keep sum_l d_l N_l = d sum_l N_l. `shapes` are the weights'
+shapes by layer name, (n_out, n_in) or (n_out, n_in / groups, k_h, k_w); `density` and what comes
+back, a density for each name, are shares above 0 and at most 1. Anything else is a ValueError.
 
 Sources: ER from SET (Mocanu et al. 2018, eq. 1); ERK and the rule for a layer that would exceed
 density 1 from RigL (Evci et al. 2020, section 3 (1)); uniform keeps the first layer dense
@@ -70,6 +72,10 @@ def active_counts(shapes: Shapes, densities: Mapping[str, float]) -> dict[str, i
     """Whole numbers of weights: n_l near d_l N_l, and sum_l n_l = round(sum_l d_l N_l) exactly.
 
     Every layer gets the floor; the weights still missing go to the largest remainders.
+
+    Args:
+        shapes: of the weights, by layer name.
+        densities: d_l by the same names.
 
     Raises:
         ValueError: if a density is outside (0, 1] or leaves a layer without any weight.

@@ -6,6 +6,9 @@ began with, would ask for a mean that is no longer the mean of its own units' re
 exponentially because it is (the target then lies in the middle of what mixtures can reach). The
 cost is that errors add up over the layers; fine-tuning in between is there to take them back.
 
+The three choices take the same arguments: the `model`, one layer's `units`, `batches` of inputs to
+compare on, and how many units to `keep` at most.
+
 Source: Ye, Wu & Liu 2020, "Greedy Optimization Provably Wins the Lottery": local and global
 imitation, one layer after the other, the better of the two for each. What the target of a later
 layer is we have not seen there; the choice above is ours.

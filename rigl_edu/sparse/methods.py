@@ -1,6 +1,7 @@
 """The methods by name: each is one line, its choice of criteria.
 
-`**schedule` stands for UpdateRule's `every`, `until`, `fraction`, `regrown` and `seed`.
+Arguments as for `UpdateRule`: the masked model, its optimizer, and `**schedule` for `every`,
+`until`, `fraction`, `regrown` and `seed`.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ from .rules import UpdateRule
 class DenseBuffer(DenseMomentum):
     """B <- decay * B + gradient + weight_decay * w, with a gradient for every position.
 
-    On the mask it equals the optimizer's buffer bit by bit; off the mask it goes on where the
-    optimizer's is 0.
+    Arguments as for `SNFSReproduced`. On the mask it equals the optimizer's buffer bit by bit; off
+    the mask it goes on where the optimizer's is 0.
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

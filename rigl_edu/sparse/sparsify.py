@@ -97,7 +97,13 @@ def mask_layers(layers: Mapping[str, nn.Linear | nn.Conv2d], masks: Mapping[str,
 
 
 def random_mask(shape: tuple[int, ...], active: int, generator: torch.Generator) -> Tensor:
-    """Bool mask of the given shape with exactly `active` ones at random positions (on the CPU)."""
+    """Bool mask of the given shape with exactly `active` ones at random positions.
+
+    Args:
+        shape: of the mask.
+        active: number of ones, at most the number of positions.
+        generator: on the CPU, where the mask is made too.
+    """
     # The CPU even where a default device is set: that is where the generator lives.
     mask = torch.zeros(shape, dtype=torch.bool, device="cpu")
     order = torch.randperm(mask.numel(), generator=generator, device="cpu")

@@ -1,9 +1,9 @@
 """What training costs by each method: FLOPs a training sample, from those of a forward pass.
 
 f_s is the forward cost of the sparse network, f_d that of its dense twin (`forward_flops`), E[f_s]
-the mean over training where f_s changes. A backward pass costs two forward passes: one for the
-gradient of the inputs, one for that of the weights. Dense training so costs 3 f_d, which the
-papers' tables divide by.
+(`mean_f_s`) the mean over training where f_s changes, `every` the Delta T of the rewirings. A
+backward pass costs two forward passes: one for the gradient of the inputs, one for that of the
+weights. Dense training so costs 3 f_d, which the papers' tables divide by.
 
 Sources: RigL (Evci et al. 2020), appendix H; Sundar & Dwaraknath (2021), appendix on counting.
 A formula that is ours says so.

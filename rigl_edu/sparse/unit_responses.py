@@ -49,6 +49,14 @@ def output_discrepancy(
     """D(a), the mean squared change of the network's outputs when its units are `gated` with a.
 
     All in evaluation mode. For the gradient all batches are in memory at once.
+
+    Args:
+        model: the network.
+        units: the layer.
+        batches: inputs of the network, the same at each call of D.
+
+    Returns:
+        D, from coefficients (N,) to a scalar on the CPU.
     """
     check_units(units)
     with _evaluating(model), torch.no_grad():
