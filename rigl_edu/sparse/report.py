@@ -1,4 +1,7 @@
-"""How sparse a network is: layer by layer, and in one number."""
+"""How sparse a network is: layer by layer, and in one number.
+
+What counts is the mask, not the zeros among the weights; layers without a mask count as dense.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Turn any network into a sparse one."""
+"""Turn any network into a sparse one: random masks with exact numbers of ones, in place.
+
+Which layers, how densely, and the masks themselves are three steps that `structured` shares.
+"""
 
 from __future__ import annotations
 
