@@ -1,4 +1,4 @@
-"""The command line: `python -m rigl_edu list | run | table | doctor`.
+"""The command line: `python -m rigl_edu list | run | table | layers | doctor`.
 
 Exit status: 0 done, 1 a run diverged, 2 bad input (one line says what), 130 stopped by Ctrl-C.
 """
@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from . import cost, data, doctor
 from .checkpoint import read_checkpoint
+from .layer_densities import layer_report
 from .recipes import RECIPES, Recipe, find, recipe_fingerprint, smoke
 from .records import RESULTS, load_records, read_record, record_path
 from .run import device_name, run
@@ -31,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return list_recipes()
     if args.command == "table":
         return print_table(args)
+    if args.command == "layers":
+        return print_layers(args)
     if args.command == "doctor":
         print(doctor.report())
         return 0
@@ -58,6 +62,10 @@ def make_parser() -> argparse.ArgumentParser:
     t.add_argument("name", help="chapter (11 or ch11), recipe, or pattern")
     t.add_argument("--out", type=Path, default=RESULTS, help="directory of the records")
     t.add_argument("--format", choices=FORMATS, default="text")
+
+    w = commands.add_parser("layers", help="where the weights are at the end, layer by layer")
+    w.add_argument("name", help="chapter (12 or ch12), recipe, or pattern such as 'drift-*'")
+    w.add_argument("--out", type=Path, default=RESULTS, help="directory of the records")
 
     commands.add_parser("doctor", help="versions, devices, data, speed, and what to do")
     return parser
@@ -88,14 +96,33 @@ def list_recipes() -> int:
 def print_table(args: argparse.Namespace) -> int:
     """Print the table of a chapter's or of some recipes' records."""
     with bad_input():
-        names = [recipe.name for recipe in recipes_of(args.name)]
-        records = [r for r in load_records(args.out) if r["recipe"]["name"] in names]
-        if not records:
-            raise ValueError(f"no records of {args.name!r} in {args.out}/; make some with run")
-        rows = table_rows(records)
-    rows.sort(key=lambda row: names.index(row.recipe))
+        rows = table_rows(records_of(args.name, args.out))
     print(FORMATS[args.format](rows))
     return 0
+
+
+def print_layers(args: argparse.Namespace) -> int:
+    """Print the final densities by layer, a block for each recipe and data set."""
+    with bad_input():
+        records = records_of(args.name, args.out)
+    blocks: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in records:
+        blocks.setdefault((record["recipe"]["name"], record["data"]["name"]), []).append(record)
+    print("\n\n".join(layer_report(block) for block in blocks.values()))
+    return 0
+
+
+def records_of(name: str, directory: Path) -> list[dict[str, Any]]:
+    """The records of a chapter or of some recipes, in the recipes' order.
+
+    Raises:
+        ValueError: there are none.
+    """
+    names = [recipe.name for recipe in recipes_of(name)]
+    records = [r for r in load_records(directory) if r["recipe"]["name"] in names]
+    if not records:
+        raise ValueError(f"no records of {name!r} in {directory}/; make some with run")
+    return sorted(records, key=lambda record: names.index(record["recipe"]["name"]))
 
 
 def recipes_of(name: str) -> list[Recipe]:

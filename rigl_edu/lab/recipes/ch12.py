@@ -30,7 +30,7 @@ def drift_recipe(method: str) -> Recipe:
         batch=32,
         lr=0.1,
         drops=(steps * 30 // 88, steps * 60 // 88),
-        limit=(32 * steps, 2_000),
+        limit=(32 * steps, 10_000),
         precision="fp32",
         channels_last=True,
         checkpoint_every=100,
