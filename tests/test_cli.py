@@ -62,7 +62,8 @@ def test_list(capsys):
     assert cli.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(RECIPES)
-    assert all("ch11" in line for line in lines)
+    chapters = [f"ch{recipe.chapter}" for recipe in RECIPES.values()]
+    assert [line.split()[1] for line in lines] == chapters
 
 
 def test_run_says_the_cost_first_skips_what_is_done_and_force_repeats(capsys):
