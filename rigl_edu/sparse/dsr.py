@@ -30,20 +30,16 @@ def decide_dsr(layers: list[Layer], threshold: float) -> list[NewMask]:
         layers: what the method sees, one entry a layer.
         threshold: H, in the unit of the weights.
     """
-    below = [layer.mask & (magnitude(layer) < threshold) for layer in layers]
-    room = [int((~layer.mask).count_nonzero()) for layer in layers]
-    # As a ranking of all layers together: the k smallest are those below H, unless room is short.
-    k = min(sum(int(mask.count_nonzero()) for mask in below), sum(room))
-    scores = torch.cat([magnitude(layer).flatten() for layer in layers])  # (N,)
-    active = torch.cat([layer.mask.flatten() for layer in layers])  # (N,)
-    parts = moves.drop(scores, active, k).split([layer.mask.numel() for layer in layers])
+    active = [int(layer.mask.count_nonzero()) for layer in layers]
+    room = [layer.mask.numel() - n for layer, n in zip(layers, active, strict=True)]
+    kept = [layer.mask & (magnitude(layer) >= threshold) for layer in layers]
+    if sum(active) - sum(int(mask.count_nonzero()) for mask in kept) > sum(room):
+        kept = _without_smallest(layers, sum(room))
     kept = [
-        part.view(layer.mask.shape) if part.any() else _largest(layer)
-        for part, layer in zip(parts, layers, strict=True)
+        mask if mask.any() else _largest(layer) for mask, layer in zip(kept, layers, strict=True)
     ]
     left = [int(mask.count_nonzero()) for mask in kept]
-    dropped = int(active.count_nonzero()) - sum(left)
-    counts = share([float(n) for n in left], dropped, room)
+    counts = share([float(n) for n in left], sum(active) - sum(left), room)
     return [
         # Grown from the mask as it was: a weight just dropped may not come back at once.
         NewMask(mask, mask | (moves.grow(random(layer), layer.mask, n) & ~layer.mask))
@@ -117,6 +113,14 @@ class DSR(Rule):
             raise ValueError(f"state has {sorted(state)}; DSR's must have a threshold too")
         super().load_state_dict({k: v for k, v in state.items() if k != "threshold"})
         self.threshold = float(state["threshold"])
+
+
+def _without_smallest(layers: list[Layer], k: int) -> list[Tensor]:
+    """The masks without the k smallest active weights of all layers together."""
+    scores = torch.cat([magnitude(layer).flatten() for layer in layers])  # (N,)
+    active = torch.cat([layer.mask.flatten() for layer in layers])  # (N,)
+    parts = moves.drop(scores, active, k).split([layer.mask.numel() for layer in layers])
+    return [part.view(layer.mask.shape) for part, layer in zip(parts, layers, strict=True)]
 
 
 def _largest(layer: Layer) -> Tensor:

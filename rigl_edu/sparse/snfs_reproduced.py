@@ -87,5 +87,4 @@ class SNFSReproduced(UpdateRule):
         super()._carry_out(view, new)
         buffer = self.optimizer.state[self.layers[view.name].weight].get("momentum_buffer")
         if buffer is not None and view.momentum is not None:
-            grown = new.after & ~new.kept
-            buffer[grown] = view.momentum[grown]
+            buffer.copy_(torch.where(new.after & ~new.kept, view.momentum, buffer))
