@@ -89,10 +89,11 @@ def entry(name: str, value: object) -> str:
 
 def call_of(name: str, value: Callable[..., object]) -> str:
     """How it is called, one argument a line where a line would be wider than the page."""
-    signature = str(inspect.signature(value)).replace(" -> None", "")
+    signature = str(inspect.signature(value))
     signature = re.sub(r"\(self(, )?", "(", signature)
     signature = re.sub(r": '([^']*)'|-> '([^']*)'", unquoted, signature)
     signature = re.sub(r"ForwardRef\('([^']*)'\)", r"\1", signature)
+    signature = signature.removesuffix(" -> None")
     # A function as default prints with its address, another one each time.
     call = name + re.sub(r"<function (\w+) at 0x\w+>", r"\1", signature)
     if len(call) <= 76:
