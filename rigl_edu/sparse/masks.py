@@ -56,7 +56,7 @@ def _top(scores: Tensor, eligible: Tensor, k: int, what: str) -> Tensor:
     scores = scores.detach()
     # Rank the candidates alone. Multiplying the others' scores by 0 instead would let them tie
     # with, and beat, a candidate whose score is 0.
-    values = scores.masked_select(eligible)  # (candidates,)
+    values = _select(scores, eligible)  # (candidates,)
     if not values.max().isfinite():  # max hands a NaN on
         raise ValueError(
             f"{what}: the scores are not all finite, and a NaN would win every ranking"
@@ -73,8 +73,19 @@ def _top(scores: Tensor, eligible: Tensor, k: int, what: str) -> Tensor:
     return chosen
 
 
+def _numpy_can(values: Tensor) -> bool:
+    return values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)
+
+
+def _select(values: Tensor, where: Tensor) -> Tensor:
+    if _numpy_can(values):
+        # Half the time of torch's masked_select on a CPU.
+        return torch.from_numpy(values.numpy()[where.numpy()])
+    return values.masked_select(where)
+
+
 def _kth_largest(values: Tensor, k: int) -> Tensor | float:
-    if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
+    if _numpy_can(values):
         # numpy's selection takes a tenth of the time of torch's, which sorts along the way.
         n = values.numel()
         return float(np.partition(values.numpy(), n - k)[n - k])
