@@ -39,6 +39,9 @@ METHODS: dict[str, Look] = {
     "rigl_sm": Look("RigL-SM", "#4B4FA8", "h"),
     "pruning": Look("Pruning", "#D55E00", "v"),
     "lottery": Look("Lottery", "#7A3B69", "P"),
+    "snfs_reproduced": Look("SNFS reproduced", "#00573F", "8"),
+    "rigl_struct": Look("RigL struct", "#0B2A57", "H"),
+    "snip": Look("SNIP", "#9C2F2F", "*"),
 }
 
 BLUE, ORANGE, INK, MUTED, RING = "#0072B2", "#E69F00", "#1b2129", "#545d68", "#00795a"

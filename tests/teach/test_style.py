@@ -11,6 +11,8 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 
+from rigl_edu.lab.paper import NAMES  # noqa: E402
+from rigl_edu.lab.recipes import METHODS  # noqa: E402
 from rigl_edu.sparse import drop, grow  # noqa: E402
 from rigl_edu.teach import six_by_six, style  # noqa: E402
 
@@ -38,6 +40,10 @@ def test_each_method_has_its_own_colour_and_marker():
     assert len({look.color for look in looks}) == len({look.marker for look in looks}) == len(looks)
     for a, b in itertools.combinations(looks, 2):
         assert np.abs(np.subtract(to_rgb(a.color), to_rgb(b.color))).sum() > 0.2, (a, b)
+
+
+def test_every_method_of_the_recipes_has_a_look_and_a_name():
+    assert set(METHODS) <= set(style.METHODS) and set(METHODS) <= set(NAMES)
 
 
 def test_a_look_is_found_by_key_and_by_label():
