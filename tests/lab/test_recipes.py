@@ -5,6 +5,7 @@ import pytest
 
 from rigl_edu.lab import cost, paper
 from rigl_edu.lab.data import load
+from rigl_edu.lab.paper import NAMES
 from rigl_edu.lab.recipes import RECIPES, find, recipe_fingerprint, smoke, steps_per_epoch
 from rigl_edu.lab.records import read_record
 from rigl_edu.lab.run import run
@@ -12,7 +13,10 @@ from rigl_edu.lab.train import make_job
 
 WRN22 = [name for name in RECIPES if name.startswith("wrn22-")]
 WEIGHTS = {22: 1_076_912, 10: 77_360}  # of the wide ResNets, by depth
-PAPER = [name for name in WRN22 if not name.endswith("-one-epoch")]
+PAPER = [name for name in WRN22 if not name.endswith(("-one-epoch", "-2x"))]
+TWICE = [name for name in WRN22 if name.endswith("-2x")]
+# One recipe for each different smoke twin: training longer makes no difference to it.
+TWINS = {recipe_fingerprint(smoke(r)): name for name, r in reversed(RECIPES.items())}
 MINI = [name for name in RECIPES if name.startswith("mini-")]
 
 
@@ -26,6 +30,17 @@ def test_the_papers_schedule():
         assert recipe.drops == (30_000, 60_000) and recipe.regrown == "reset"
         assert recipe.model_args == {"depth": 22, "width": 2, "dropout": 0.3}
         assert recipe.seeds == (0, 1, 2) and recipe.precision == "fp32"
+        assert recipe.prune_start == (700 if recipe.method == "pruning" else 0)
+
+
+def test_twice_as_long_stretches_the_schedule_and_nothing_else():
+    """Section 2.3 of the fact sheet: T_end 131 836, drops at 60k and 120k, Delta T as it was."""
+    assert len(TWICE) == 10
+    for name in TWICE:
+        once, twice = RECIPES[name.removesuffix("-2x")], RECIPES[name]
+        assert (twice.epochs, twice.until, twice.drops) == (500, 131_836, (60_000, 120_000))
+        said = ("name", "title", "chapter", "epochs", "until", "drops", "paper")
+        assert replace(twice, **{field: getattr(once, field) for field in said}) == once
 
 
 def test_one_epoch_is_the_beginning_of_the_papers_recipe():
@@ -49,25 +64,50 @@ def test_mini_recipes_scale_the_papers_schedule():
         assert recipe.paper is None
 
 
+def paper_init(recipe):
+    if recipe.method in ("dense", "small_dense", "pruning"):
+        return "-"
+    return {"uniform": "Random", "erk": "ERK"}.get(recipe.distribution, recipe.distribution)
+
+
 def test_paper_cells_are_those_of_the_csv_file():
     with paper.TABLES.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    table2 = {
-        (r["method"], r["init"], r["density"]): (float(r["acc_mean"]), float(r["acc_sd"]))
+    tables = {
+        (r["source"][:6], r["method"], r["init"], r["train_multiplier"], r["density"]): (
+            float(r["acc_mean"]),
+            float(r["acc_sd"]),
+        )
         for r in rows
-        if r["source"].startswith("Table2") and r["train_multiplier"] == "1"
+        if r["dataset"] == "CIFAR-10"
     }
+    table2 = {key[1:3] + key[4:]: v for key, v in tables.items() if key[::3] == ("Table2", "1")}
+    table5 = {key[1:3] + key[4:]: v for key, v in tables.items() if key[0] == "Table5"}
+    longer = {key[1:3] + key[4:]: v for key, v in tables.items() if key[::3] == ("Table2", "2")}
     found = {}
-    for name in PAPER:
+    for name in [*PAPER, *TWICE]:
         recipe = RECIPES[name]
         if recipe.paper is not None:
-            assert recipe.paper.data == "CIFAR-10" and recipe.paper.table == "Table 2"
+            of = "Table 5" if recipe.method in ("rigl_sg", "rigl_sm") else "Table 2"
+            assert recipe.paper.data == "CIFAR-10" and recipe.paper.table == of
             found[name] = (recipe.paper.accuracy, recipe.paper.sd)
     assert found.pop("wrn22-dense") == table2["Dense", "-", "1.0"]
     assert found["wrn22-rigl-erk-0.1"] == table2["RigL", "ERK", "0.1"] == (92.4, 0.06)
     assert found["wrn22-static-0.2"] == table2["Static", "Random", "0.2"] == (91.2, 0.16)
     assert found["wrn22-set-erk-0.2"] == table2["SET", "ERK", "0.2"] == (92.9, 0.16)
-    assert len(found) == 10  # the paper's Table 2 has no static ERK row
+    assert found["wrn22-small_dense-0.1"] == table2["Small-Dense", "-", "0.1"] == (89.0, 0.35)
+    assert found["wrn22-pruning-0.2"] == table2["Pruning", "-", "0.2"] == (93.2, 0.27)
+    assert found["wrn22-snfs_reproduced-erk-0.1"] == table2["SNFS", "ERK", "0.1"] == (92.2, 0.2)
+    assert found["wrn22-rigl_sg-0.1"] == table5["RigL-SG", "Random", "0.1"] == (92.2, 0.17)
+    assert found["wrn22-rigl_sm-erk-0.2"] == table5["RigL-SM", "ERK", "0.2"] == (93.0, 0.13)
+    assert found["wrn22-set-0.1-2x"] == longer["SET", "Random", "0.1"] == (83.3, 15.33)
+    assert found["wrn22-rigl-erk-0.2-2x"] == longer["RigL", "ERK", "0.2"] == (93.3, 0.09)
+    # No row of the two tables is missing but Lottery's, and no number is invented.
+    without = {name for name in [*PAPER, *TWICE] if RECIPES[name].paper is None}
+    assert all("static-erk" in name or "struct" in name for name in without)
+    assert {key for key in table2 if key[0] != "Lottery"} <= {
+        (NAMES[r.method], paper_init(r), str(r.density)) for r in map(RECIPES.get, PAPER)
+    }
     assert "0.31" in RECIPES["wrn22-rigl-0.2"].paper.note
 
 
@@ -101,10 +141,11 @@ def test_fingerprints_see_what_matters_only():
     same = replace(recipe, title="other words", seeds=(5,), checkpoint_every=7)
     assert recipe_fingerprint(same) == recipe_fingerprint(recipe)
     prints = {recipe_fingerprint(r) for r in RECIPES.values()}
-    prints |= {recipe_fingerprint(smoke(r)) for r in RECIPES.values()}
+    assert len(prints) == len(RECIPES)
+    assert not prints & set(TWINS)
     prints.add(recipe_fingerprint(replace(recipe, lr=0.2)))
     prints.add(recipe_fingerprint(replace(recipe, model_args={"depth": 16, "width": 1})))
-    assert len(prints) == 2 * len(RECIPES) + 2
+    assert len(prints) == len(RECIPES) + 2
 
 
 @pytest.mark.parametrize(
@@ -126,7 +167,7 @@ def small_data():
     return load("digits-3x32x32")
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", TWINS.values())
 def test_smoke_twin_of_every_recipe(name, small_data, tmp_path):
     """The whole path to a record, with the recipe's own network and two rewirings."""
     recipe, twin = RECIPES[name], smoke(RECIPES[name])

@@ -1,7 +1,7 @@
 """Chapter 12, redistribution among layers: does a uniform network end where the paper's did?"""
 
-from .ch11 import TITLES
 from .recipe import Recipe
+from .wrn22 import TITLES, paper_recipe
 
 
 def drift_recipe(method: str) -> Recipe:
@@ -37,4 +37,12 @@ def drift_recipe(method: str) -> Recipe:
     )
 
 
-RECIPES = [drift_recipe(method) for method in ("rigl_sg", "rigl_sm", "snfs_reproduced")]
+RECIPES = [
+    *[
+        paper_recipe(12, method, density, distribution)
+        for distribution in ("uniform", "erk")
+        for method in ("rigl_sg", "rigl_sm")
+        for density in (0.1, 0.2)
+    ],
+    *[drift_recipe(method) for method in ("rigl_sg", "rigl_sm", "snfs_reproduced")],
+]

@@ -1,0 +1,12 @@
+"""Chapter 10, SNFS: the paper's Table 2, once and twice as long."""
+
+from .wrn22 import paper_recipe
+
+RECIPES = [
+    *[
+        paper_recipe(10, "snfs_reproduced", density, distribution)
+        for distribution in ("uniform", "erk")
+        for density in (0.1, 0.2)
+    ],
+    *[paper_recipe(10, "snfs_reproduced", density, times=2) for density in (0.1, 0.2)],
+]
