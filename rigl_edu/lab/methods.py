@@ -23,8 +23,10 @@ from rigl_edu.sparse import (
     Static,
     StructuredRigL,
     UpdateRule,
+    dsr_flops,
     prune,
     pruning_flops,
+    redistributed_rigl_flops,
     rigl_flops,
     saliencies,
     snfs_flops,
@@ -121,9 +123,12 @@ def train_flops(recipe: Recipe, f_s: float, f_d: float, readings: Sequence[float
     if method in ("rigl", "rigl_struct"):
         return rigl_flops(f_s, f_d, recipe.every)
     if method in ("rigl_sg", "rigl_sm"):
-        return rigl_flops(statistics.mean(readings), f_d, recipe.every)
+        return redistributed_rigl_flops(statistics.mean(readings), f_d, recipe.every)
     if method in ("snfs", "snfs_reproduced"):
         return snfs_flops(statistics.mean(readings), f_d)
-    if method in ("pruning", "dsr"):
+    if method == "pruning":
         return pruning_flops(statistics.mean(readings))
+    if method == "dsr":
+        return dsr_flops(statistics.mean(readings))
+    # Also SNIP, whose one dense pass the papers leave out, and a small dense network by its own.
     return static_flops(f_s)
