@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from rigl_edu.lab import cli, data, train
-from rigl_edu.lab.checkpoint import read_checkpoint
 from rigl_edu.lab.recipes import RECIPES
 from rigl_edu.lab.records import read_record
+from rigl_edu.lab.saved import read_checkpoint
 
 SMOKE = ["run", "mini-rigl-0.1", "--smoke"]
 RECORD = Path("data/smoke/mini-rigl-0.1-smoke__digits-3x32x32__seed0.json")

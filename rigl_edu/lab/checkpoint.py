@@ -1,13 +1,13 @@
 """Save a job so that it continues bit-exactly, and refuse the checkpoint of another one."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from .data import Dataset
 from .recipes import recipe_fingerprint
+from .saved import read_checkpoint
 from .train import Job, not_finite
 
 
@@ -74,22 +74,6 @@ def load_checkpoint(job: Job, data: Dataset) -> None:
     torch.set_rng_state(state["cpu_rng"])
     if len(state["cuda_rng"]) == torch.cuda.device_count() > 0:
         torch.cuda.set_rng_state_all(state["cuda_rng"])
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The saved state, on the CPU.
-
-    Raises:
-        ValueError: the file is not a checkpoint of ours.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        state["identity"], state["step"]
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # torch.load raises whatever its unpickler does
-        raise ValueError(f"{path} is not a checkpoint of this package: {error}") from error
-    return state
 
 
 def described(identity: dict[str, Any]) -> str:

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 
 from . import cost, data, doctor
-from .checkpoint import read_checkpoint
 from .layer_densities import layer_report
 from .recipes import RECIPES, Recipe, find, recipe_fingerprint, smoke
 from .records import RESULTS, load_records, read_record, record_path
 from .run import device_name, run
+from .saved import read_checkpoint
 from .tables import html_table, markdown_table, table_rows, text_table
 
 FORMATS = {"text": text_table, "markdown": markdown_table, "html": html_table}

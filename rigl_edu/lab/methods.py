@@ -4,6 +4,7 @@ import copy
 import math
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from rigl_edu.sparse import (
     StructuredRigL,
     UpdateRule,
     dsr_flops,
+    lottery_flops,
     prune,
     pruning_flops,
     redistributed_rigl_flops,
@@ -38,6 +40,7 @@ from rigl_edu.sparse import (
 from .augment import normalise
 from .data import Dataset
 from .recipes import Recipe
+from .tickets import read_ticket, take_masks
 
 # Methods of a network without masks; the others have a rule.
 UNMASKED = ("dense", "small_dense")
@@ -52,7 +55,9 @@ REWIRING: dict[str, type[UpdateRule]] = {
 }
 
 
-def start_masks(model: nn.Module, recipe: Recipe, seed: int, data: Dataset) -> None:
+def start_masks(
+    model: nn.Module, recipe: Recipe, seed: int, data: Dataset, checkpoint: Path
+) -> None:
     """Give the network the masks with which the method's training starts.
 
     Args:
@@ -60,16 +65,22 @@ def start_masks(model: nn.Module, recipe: Recipe, seed: int, data: Dataset) -> N
         recipe: its method, density and distribution.
         seed: of random masks.
         data: SNIP looks at the first batch of its training images.
+        checkpoint: the run's own; a lottery run finds its masks in one beside it.
+
+    Raises:
+        ValueError: there is no finished run to take a ticket's masks from.
     """
     if recipe.method in UNMASKED:
         return
     if recipe.method == "rigl_struct":
         sparsify_kernels(model, recipe.density, recipe.distribution, seed=seed)
-    elif recipe.method in ("pruning", "snip"):
+    elif recipe.method in ("pruning", "lottery", "snip"):
         # All ones. "uniform" leaves the first layer out of the ranking, as the reproduction did.
         sparsify(model, 1.0, recipe.distribution, seed=seed)
     else:
         sparsify(model, recipe.density, recipe.distribution, seed=seed)
+    if recipe.method == "lottery":
+        take_masks(model, read_ticket(recipe, seed, data, checkpoint)["model"])
     if recipe.method == "snip":
         probe = copy.deepcopy(model)  # so that batch norms and gradients stay as they were
         images, labels = data.train_images[: recipe.batch], data.train_labels[: recipe.batch]
@@ -83,7 +94,7 @@ def make_rule(
     """The method as the object whose `step` the loop calls."""
     if recipe.method in UNMASKED:
         return optimizer
-    if recipe.method in ("static", "snip"):
+    if recipe.method in ("static", "lottery", "snip"):
         return Static(model, optimizer)
     schedule: dict[str, Any] = {"every": recipe.every, "until": recipe.until}
     if recipe.method == "pruning":
@@ -115,7 +126,8 @@ def train_flops(recipe: Recipe, f_s: float, f_d: float, readings: Sequence[float
         f_s: forward FLOPs at the end; constant where no layer gains at another's cost.
         f_d: of the dense network.
         readings: f_s at the start and at the end of each epoch, for the mean over training of
-            methods that change the layers' densities.
+            methods that change the layers' densities; of a lottery run those of the training that
+            found its masks.
     """
     method = recipe.method
     if method == "dense":
@@ -128,6 +140,8 @@ def train_flops(recipe: Recipe, f_s: float, f_d: float, readings: Sequence[float
         return snfs_flops(statistics.mean(readings), f_d)
     if method == "pruning":
         return pruning_flops(statistics.mean(readings))
+    if method == "lottery":
+        return lottery_flops(statistics.mean(readings), f_s)
     if method == "dsr":
         return dsr_flops(statistics.mean(readings))
     # Also SNIP, whose one dense pass the papers leave out, and a small dense network by its own.

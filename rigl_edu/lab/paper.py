@@ -29,6 +29,7 @@ NAMES = {
     "rigl_sm": "RigL-SM",
     "rigl_struct": "RigL-struct",
     "pruning": "Pruning",
+    "lottery": "Lottery",
     "snip": "SNIP",
 }
 

@@ -18,6 +18,7 @@ from .data import Dataset
 from .methods import train_flops
 from .recipes import Recipe, recipe_fields, recipe_fingerprint
 from .records import SCHEMA, write_record
+from .tickets import read_ticket
 from .train import Job, evaluate, make_job, make_model, train
 
 RUNS_ON = ("__init__.py", "sparse", "lab")  # of this package; `teach` is for pages
@@ -73,10 +74,7 @@ def make_record(job: Job, data: Dataset, command: str) -> dict[str, Any]:
     f_s, f_d = (forward_flops(m, data.image_shape) for m in (job.model, twin))
     weights = sum(row.total for row in layer_table(twin))
     active = sum(row.active for row in layers)
-    first = make_job(recipe, job.seed, data, job.checkpoint).model  # as training started
-    readings = [forward_flops(first, data.image_shape)]
-    readings += [row["forward_flops"] for row in job.curve]
-    flops = train_flops(recipe, f_s, f_d, readings)
+    flops = train_flops(recipe, f_s, f_d, forward_costs(job, data, f_d))
     return {
         "schema": SCHEMA,
         "command": command,
@@ -112,6 +110,23 @@ def make_record(job: Job, data: Dataset, command: str) -> dict[str, Any]:
         "train_flops": float(flops),
         "train_flops_ratio": flops / (3 * f_d),
     }
+
+
+def forward_costs(job: Job, data: Dataset, f_d: int) -> list[int]:
+    """Forward FLOPs at the start and after each epoch of the training that the method pays for.
+
+    Args:
+        job: finished.
+        data: for the shapes.
+        f_d: of the dense network; a lottery run's masks come from a pruning that started there.
+    """
+    recipe = job.recipe
+    if recipe.ticket_of:
+        first, curve = f_d, read_ticket(recipe, job.seed, data, job.checkpoint)["curve"]
+    else:
+        start = make_job(recipe, job.seed, data, job.checkpoint).model
+        first, curve = forward_flops(start, data.image_shape), job.curve
+    return [first, *[row["forward_flops"] for row in curve]]
 
 
 @cache

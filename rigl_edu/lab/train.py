@@ -202,14 +202,18 @@ def epoch_row(job: Job, data: Dataset, images: int) -> dict[str, Any]:
 
 
 def make_job(recipe: Recipe, seed: int, data: Dataset, checkpoint: Path) -> Job:
-    """A job at step 0 on the data's device. Everything random in it comes from `seed`."""
+    """A job at step 0 on the data's device. Everything random in it comes from `seed`.
+
+    Raises:
+        ValueError: fp16 without a GPU, or no finished run to take a lottery ticket from.
+    """
     device = data.train_images.device
     if recipe.precision == "fp16" and device.type != "cuda":
         raise ValueError(f"{recipe.name}: precision fp16 needs a CUDA device, not {device.type}")
     torch.manual_seed(seed)
     model = make_model(recipe, data)
     model = model.to(device).to(memory_format=memory_format(recipe, device))
-    start_masks(model, recipe, seed, data)
+    start_masks(model, recipe, seed, data, checkpoint)
     optimizer = make_optimizer(model, recipe)
     rule = make_rule(model, optimizer, recipe, seed)
     scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")

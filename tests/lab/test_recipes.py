@@ -2,8 +2,10 @@ import csv
 from dataclasses import replace
 
 import pytest
+import torch
 
 from rigl_edu.lab import cost, paper
+from rigl_edu.lab.checkpoint import save_checkpoint
 from rigl_edu.lab.data import load
 from rigl_edu.lab.paper import NAMES
 from rigl_edu.lab.recipes import RECIPES, find, recipe_fingerprint, smoke, steps_per_epoch
@@ -53,19 +55,68 @@ def test_one_epoch_is_the_beginning_of_the_papers_recipe():
 
 
 def test_mini_recipes_scale_the_papers_schedule():
-    assert len(MINI) == 7
+    assert len(MINI) == 1 + 2 * 12
     for name in MINI:
         recipe = RECIPES[name]
         steps = cost.total_steps(recipe, "cifar10")
+        assert steps == (7040 if name.endswith("-2x") else 3520)
         assert [drop / steps for drop in recipe.drops] == pytest.approx(
             [30 / 88, 60 / 88], abs=1e-3
         )
         assert recipe.until / steps == pytest.approx(0.75, abs=1e-3)
-        assert recipe.paper is None
+        assert recipe.prune_start == (28 if recipe.method == "pruning" else 0)
+        assert recipe.paper is None and recipe.precision == "fp32"
+
+
+def test_a_lottery_run_takes_the_masks_of_a_pruning_run_of_its_length_and_data():
+    tickets = [recipe for recipe in RECIPES.values() if recipe.method == "lottery"]
+    assert len(tickets) == 4
+    for ticket in tickets:
+        pruning = RECIPES[ticket.ticket_of]
+        said = ("name", "chapter", "title", "method", "ticket_of", "prune_start", "paper")
+        assert replace(ticket, **{field: getattr(pruning, field) for field in said}) == pruning
+        assert smoke(ticket).ticket_of == smoke(pruning).name
+
+
+def test_a_lottery_run_trains_the_initial_weights_under_the_final_masks(small_data, tmp_path):
+    ticket, pruning = smoke(RECIPES["mini-lottery-0.1"]), smoke(RECIPES["mini-pruning-0.1"])
+    data = small_data.head(40, 16)
+    theirs, ours = (tmp_path / f"{r.name}__d__seed3.pt" for r in (pruning, ticket))
+    with pytest.raises(ValueError, match="needs .*mini-pruning-0.1-smoke.* not there; first run"):
+        make_job(ticket, 3, data, ours)
+    pruned = read_record(run(pruning, 3, data, tmp_path, theirs))
+    job = make_job(ticket, 3, data, ours)
+    masks = torch.load(theirs)["model"]
+    untrained = make_job(pruning, 3, data, ours).model.state_dict()
+    for name, value in job.model.state_dict().items():
+        if name.endswith(".mask"):
+            assert torch.equal(value, masks[name]) and 0 < value.mean() < 1
+        elif name.endswith("weight") and (mask := name.replace("weight", "mask")) in masks:
+            assert torch.equal(value, untrained[name] * masks[mask])
+        else:
+            assert torch.equal(value, untrained[name])
+    record = read_record(run(ticket, 3, data, tmp_path, ours))
+    assert record["active_weights"] == pruned["active_weights"] == 7736
+    f_s = record["forward_flops"] / record["dense_forward_flops"]
+    assert f_s == pruned["forward_flops"] / pruned["dense_forward_flops"]
+    assert record["train_flops_ratio"] == pytest.approx(pruned["train_flops_ratio"] + f_s)
+    ours.rename(tmp_path / "kept")
+    theirs.rename(tmp_path / f"{pruning.name}__d__seed4.pt")
+    with pytest.raises(ValueError, match="'seed': 3.*needs .*'seed': 4"):
+        make_job(ticket, 4, data, tmp_path / f"{ticket.name}__d__seed4.pt")
+
+
+def test_a_ticket_of_an_unfinished_run_is_refused(small_data, tmp_path):
+    ticket, pruning = smoke(RECIPES["mini-lottery-0.1"]), smoke(RECIPES["mini-pruning-0.1"])
+    data = small_data.head(40, 16)
+    theirs = tmp_path / f"{pruning.name}__d__seed0.pt"
+    save_checkpoint(make_job(pruning, 0, data, theirs), data)
+    with pytest.raises(ValueError, match="stopped at step 0; first run .* --resume"):
+        make_job(ticket, 0, data, tmp_path / f"{ticket.name}__d__seed0.pt")
 
 
 def paper_init(recipe):
-    if recipe.method in ("dense", "small_dense", "pruning"):
+    if recipe.method in ("dense", "small_dense", "pruning", "lottery"):
         return "-"
     return {"uniform": "Random", "erk": "ERK"}.get(recipe.distribution, recipe.distribution)
 
@@ -102,10 +153,11 @@ def test_paper_cells_are_those_of_the_csv_file():
     assert found["wrn22-rigl_sm-erk-0.2"] == table5["RigL-SM", "ERK", "0.2"] == (93.0, 0.13)
     assert found["wrn22-set-0.1-2x"] == longer["SET", "Random", "0.1"] == (83.3, 15.33)
     assert found["wrn22-rigl-erk-0.2-2x"] == longer["RigL", "ERK", "0.2"] == (93.3, 0.09)
-    # No row of the two tables is missing but Lottery's, and no number is invented.
+    assert found["wrn22-lottery-0.1"] == table2["Lottery", "-", "0.1"] == (90.4, 0.09)
+    # No row of the two tables is missing, and no number is invented.
     without = {name for name in [*PAPER, *TWICE] if RECIPES[name].paper is None}
     assert all("static-erk" in name or "struct" in name for name in without)
-    assert {key for key in table2 if key[0] != "Lottery"} <= {
+    assert set(table2) <= {
         (NAMES[r.method], paper_init(r), str(r.density)) for r in map(RECIPES.get, PAPER)
     }
     assert "0.31" in RECIPES["wrn22-rigl-0.2"].paper.note
@@ -126,11 +178,7 @@ def test_names_say_what_a_recipe_is():
 
 
 def test_find():
-    assert [r.name for r in find("mini-*-0.05")] == [
-        "mini-static-0.05",
-        "mini-set-0.05",
-        "mini-rigl-0.05",
-    ]
+    assert [r.name for r in find("mini-[s]*t*-0.05")] == ["mini-static-0.05", "mini-set-0.05"]
     assert find("mini-dense") == [RECIPES["mini-dense"]]
     with pytest.raises(ValueError, match="'mini-rigl-0.2'.*mini-rigl-0.1"):
         find("mini-rigl-0.2")
@@ -171,7 +219,9 @@ def small_data():
 def test_smoke_twin_of_every_recipe(name, small_data, tmp_path):
     """The whole path to a record, with the recipe's own network and two rewirings."""
     recipe, twin = RECIPES[name], smoke(RECIPES[name])
-    record = read_record(run(twin, 0, small_data, tmp_path, tmp_path / "c.pt"))
+    if twin.ticket_of:
+        run(smoke(RECIPES[recipe.ticket_of]), 0, small_data, tmp_path, tmp_path / twin.ticket_of)
+    record = read_record(run(twin, 0, small_data, tmp_path, tmp_path / twin.name))
     assert record["recipe"]["name"] == f"{name}-smoke"
     assert record["weights"] == WEIGHTS[recipe.model_args["depth"]]
     assert record["density"] == pytest.approx(recipe.density, abs=1e-3 if "erk" in name else 0.02)
@@ -236,15 +286,15 @@ def test_prediction_uses_records_of_the_same_network_and_device_only():
     recipe = RECIPES["mini-rigl-0.1"]
     record = {
         "device": "cpu: X",
-        "precision": "bf16",
-        "recipe": {"model": "wide_resnet", "model_args": dict(recipe.model_args), "batch": 128},
+        "precision": "fp32",
+        "recipe": {"model": "wide_resnet", "model_args": dict(recipe.model_args), "batch": 64},
         "wall_seconds": 60.0,
         "steps": 1000,
     }
     others = [
         record | {"device": "cpu: Y", "wall_seconds": 1.0},
-        record | {"precision": "fp32", "wall_seconds": 1.0},
-        record | {"recipe": record["recipe"] | {"batch": 64}, "wall_seconds": 1.0},
+        record | {"precision": "bf16", "wall_seconds": 1.0},
+        record | {"recipe": record["recipe"] | {"batch": 128}, "wall_seconds": 1.0},
     ]
     assert cost.predicted_minutes(recipe, 3000, others, "cpu: X") is None
     assert cost.predicted_minutes(recipe, 3000, [record, *others], "cpu: X") == (3.0, 1)

@@ -3,7 +3,7 @@
 import difflib
 import fnmatch
 
-from . import ch01, ch02, ch10, ch11, ch12, ch13, ch16
+from . import ch01, ch02, ch03, ch10, ch11, ch12, ch13, ch16
 from .recipe import (
     METHODS,
     PRECISIONS,
@@ -14,7 +14,7 @@ from .recipe import (
     steps_per_epoch,
 )
 
-CHAPTERS = (ch01, ch02, ch10, ch11, ch12, ch13, ch16)
+CHAPTERS = (ch01, ch02, ch03, ch10, ch11, ch12, ch13, ch16)
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe for chapter in CHAPTERS for recipe in chapter.RECIPES
 }

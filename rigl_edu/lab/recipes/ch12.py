@@ -1,5 +1,6 @@
 """Chapter 12, redistribution among layers: does a uniform network end where the paper's did?"""
 
+from .mini import mini_recipe
 from .recipe import Recipe
 from .wrn22 import TITLES, paper_recipe
 
@@ -44,5 +45,6 @@ RECIPES = [
         for method in ("rigl_sg", "rigl_sm")
         for density in (0.1, 0.2)
     ],
+    *[mini_recipe(12, "rigl_sm", density, "uniform") for density in (0.1, 0.05)],
     *[drift_recipe(method) for method in ("rigl_sg", "rigl_sm", "snfs_reproduced")],
 ]

@@ -23,6 +23,7 @@ METHODS = (
     "rigl_sm",
     "rigl_struct",
     "pruning",
+    "lottery",
     "snip",
 )
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -62,6 +63,7 @@ class Recipe:
         precision: one of `PRECISIONS`; bf16 and fp16 are autocast with float32 weights.
         channels_last: memory layout of weights and images.
         checkpoint_every: steps between checkpoints.
+        ticket_of: of a lottery run, the name of the recipe whose final masks it starts from.
         limit: (training, test) images to keep, None for all.
         seeds: run by default.
         paper: the published result that this recipe reproduces, None if there is none.
@@ -95,6 +97,7 @@ class Recipe:
     precision: str = "fp32"
     channels_last: bool = False
     checkpoint_every: int = 500
+    ticket_of: str = ""
     limit: tuple[int, int] | None = None
     seeds: tuple[int, ...] = (0, 1, 2)
     paper: PaperCell | None = None
@@ -109,6 +112,11 @@ class Recipe:
             raise ValueError(
                 f"{self.name}: method {self.method!r} with density {self.density}; "
                 "dense has density 1, the others less"
+            )
+        if (self.method == "lottery") != bool(self.ticket_of):
+            raise ValueError(
+                f"{self.name}: method {self.method!r} with ticket_of {self.ticket_of!r}; "
+                "a lottery run names the recipe it takes its masks from, the others none"
             )
 
 
@@ -156,6 +164,7 @@ def smoke(recipe: Recipe) -> Recipe:
         warmup=min(recipe.warmup, 2),
         held_out=held_out,
         checkpoint_every=4,
+        ticket_of=f"{recipe.ticket_of}-smoke" if recipe.ticket_of else "",
         limit=(40, 16),
         seeds=recipe.seeds[:1],
         paper=None,

@@ -14,14 +14,22 @@ TITLES = {
     "small_dense": "small dense network",
     "static": "static masks",
     "set": "SET",
+    "snfs": "SNFS",
     "snfs_reproduced": "SNFS as the reproduction ran it",
+    "dsr": "DSR",
     "rigl": "RigL",
     "rigl_sg": "RigL-SG",
     "rigl_sm": "RigL-SM",
     "rigl_struct": "RigL with whole kernels",
     "pruning": "gradual global pruning",
+    "lottery": "lottery ticket of gradual global pruning",
 }
-NO_MASKS_TO_DRAW = ("dense", "small_dense", "pruning")  # the paper's tables say "-" there
+NO_MASKS_TO_DRAW = (
+    "dense",
+    "small_dense",
+    "pruning",
+    "lottery",
+)  # the paper's tables say "-" there
 
 
 def paper_recipe(
@@ -37,6 +45,7 @@ def paper_recipe(
             layer out of its ranking, as the reproduction did.
         times: 2 for the tables' "2x".
     """
+    ticket_of = paper_name("pruning", density, distribution, times) if method == "lottery" else ""
     if method == "dense":
         what = ""
     elif method in NO_MASKS_TO_DRAW:
@@ -64,6 +73,7 @@ def paper_recipe(
         drops=(30_000 * times, 60_000 * times),
         held_out=5_000,
         precision="fp32",
+        ticket_of=ticket_of,
         paper=paper_cell(method, density, distribution, times),
     )
 
