@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from rigl_edu.lab import cli, data, train
-from rigl_edu.lab.recipes import RECIPES
+from rigl_edu.lab.recipes import RECIPES, recipe_fields
 from rigl_edu.lab.records import read_record
 from rigl_edu.lab.saved import read_checkpoint
 
@@ -60,10 +60,30 @@ def test_module_from_any_directory():
 
 def test_list(capsys):
     assert cli.main(["list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    *lines, legend = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(RECIPES)
     chapters = [f"ch{recipe.chapter}" for recipe in RECIPES.values()]
     assert [line.split()[1] for line in lines] == chapters
+    assert all(line.split()[2:4] == ["?", "min"] for line in lines)
+    assert lines[list(RECIPES).index("wrn22-dense")].split()[4:6] == ["13.0", "MB"]
+    assert "minutes a seed on cpu: " in legend or "on cuda: " in legend
+
+
+def test_list_tells_minutes_from_records_on_this_device(capsys):
+    cli.main(SMOKE)
+    record = json.loads(RECORD.read_text())
+    record["recipe"] = recipe_fields(RECIPES["mini-rigl-0.1"])
+    record["wall_seconds"], record["steps"] = 6.0, 100
+    Path("data/results").mkdir()
+    name = "mini-rigl-0.1__digits-3x32x32__seed0.json"
+    Path("data/results", name).write_text(json.dumps(record))
+    capsys.readouterr()
+    cli.main(["list"])
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines["mini-rigl-0.1"].split()[2:4] == ["4", "min"]  # 3520 steps of 0.06 s
+    assert lines["mini-rigl-0.1"].endswith("[1 recorded]")
+    assert lines["mini-rigl-0.1-2x"].split()[2:4] == ["7", "min"]
+    assert lines["wrn22-dense"].split()[2:4] == ["?", "min"]
 
 
 def test_run_says_the_cost_first_skips_what_is_done_and_force_repeats(capsys):
@@ -89,18 +109,19 @@ def test_a_record_of_another_version_is_said_to_be_one(capsys):
 
 
 def test_patterns_seeds_and_out(capsys):
-    argv = ["run", "mini-*-0.05", "mini-set-0.05", "--smoke", "--seed", "4", "5", "--out", "here"]
+    names = ["mini-set-*", "mini-[sr]*[tl]-0.05", "mini-set-0.05"]
+    argv = ["run", *names, "--smoke", "--seed", "4", "5", "--out", "here"]
     assert cli.main(argv) == 0
     names = sorted(path.name for path in Path("here").glob("*.json"))
     assert names == [
-        f"mini-{method}-0.05-smoke__digits-3x32x32__seed{seed}.json"
-        for method in ("rigl", "set", "static")
+        f"mini-{run}-smoke__digits-3x32x32__seed{seed}.json"
+        for run in ("rigl-0.05", "set-0.05", "set-0.1")
         for seed in (4, 5)
     ]
     assert cli.main(["table", "mini-*", "--out", "here"]) == 0
     lines = capsys.readouterr().out.splitlines()[-3:]
     assert [line.split()[0] for line in lines] == [
-        "mini-static-0.05-smoke",
+        "mini-set-0.1-smoke",
         "mini-set-0.05-smoke",
         "mini-rigl-0.05-smoke",
     ]
@@ -154,6 +175,12 @@ def test_doctor(capsys, monkeypatch):
         (["run", "mini-dense", "--data", "/"], ["'/'", "train/<class>/", "cifar-10-batches-py"]),
         (["run", "mini-dense", "--threads", "0"], ["--threads 0", "at least 1"]),
         (["run", "mini-dense", "--seed", "-1"], ["--seed -1", "at least 0"]),
+        (["run"], ["name a recipe", "--pending"]),
+        (["run", "mini-dense", "--jobs", "2"], ["--jobs 2", "--pending"]),
+        (["run", "--pending", "--jobs", "0"], ["--jobs 0", "at least 1"]),
+        (["run", "--pending", "--force"], ["--pending", "--force"]),
+        (["run", "mini-dense", "--budget", "25"], ["--budget 25", "25m"]),
+        (["run", "mini-dense", "--budget", "-3m"], ["--budget -3m", "25m"]),
         (["table", "99"], ["99", "11"]),
         (["table", "mini-dens"], ["'mini-dens'", "mini-dense"]),
         (["table", "mini-dense"], ["'mini-dense'", "data/results"]),

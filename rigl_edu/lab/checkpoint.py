@@ -6,20 +6,8 @@ from typing import Any
 import torch
 
 from .data import Dataset
-from .recipes import recipe_fingerprint
-from .saved import read_checkpoint
+from .saved import identity, read_checkpoint
 from .train import Job, not_finite
-
-
-def identity(job: Job, data: Dataset) -> dict[str, Any]:
-    """What a checkpoint and the job that loads it must have in common."""
-    return {
-        "recipe": job.recipe.name,
-        "recipe fingerprint": recipe_fingerprint(job.recipe)[:16],
-        "seed": job.seed,
-        "data": data.name,
-        "data fingerprint": data.fingerprint[:16],
-    }
 
 
 def save_checkpoint(job: Job, data: Dataset) -> None:
@@ -32,7 +20,7 @@ def save_checkpoint(job: Job, data: Dataset) -> None:
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise not_finite(job, f"{name} is not finite")
     state = {
-        "identity": identity(job, data),
+        "identity": identity(job.recipe, job.seed, data),
         "model": job.model.state_dict(),
         "optimizer": job.optimizer.state_dict(),
         "rule": None if job.rule is job.optimizer else job.rule.state_dict(),
@@ -58,7 +46,7 @@ def load_checkpoint(job: Job, data: Dataset) -> None:
         ValueError: the checkpoint is of another recipe, seed or data, or is not one of ours.
     """
     state = read_checkpoint(job.checkpoint)
-    theirs, ours = state["identity"], identity(job, data)
+    theirs, ours = state["identity"], identity(job.recipe, job.seed, data)
     if theirs != ours:
         raise ValueError(
             f"{job.checkpoint} is a checkpoint of {described(theirs)}, not of {described(ours)}; "

@@ -6,22 +6,34 @@ Exit status: 0 done, 1 a run diverged, 2 bad input (one line says what), 130 sto
 import argparse
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from . import cost, data, doctor
+from . import cost, data, doctor, queue
 from .layer_densities import layer_report
-from .recipes import RECIPES, Recipe, find, recipe_fingerprint, smoke
-from .records import RESULTS, load_records, read_record, record_path
-from .run import device_name, run
-from .saved import read_checkpoint
+from .plans import (
+    Plan,
+    announcement,
+    done_line,
+    is_done,
+    make_plans,
+    refuse_checkpoint,
+    why_skipped,
+    with_tickets,
+)
+from .recipes import RECIPES, Recipe, find, place, smoke
+from .records import RESULTS, load_records
+from .run import device_name, run, trained
 from .tables import html_table, markdown_table, table_rows, text_table
+from .train import OutOfTime
 
+SMOKE_RESULTS = Path("data/smoke")
+CPU_DAY = 2e15  # FLOPs: a day at 25 GFLOP/s, which two cores reach in training
 FORMATS = {"text": text_table, "markdown": markdown_table, "html": html_table}
 
 
@@ -38,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command == "doctor":
         print(doctor.report())
         return 0
-    return run_recipes(args, shlex.join(["python", "-m", "rigl_edu", *argv]))
+    return run_recipes(args, argv)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -48,7 +60,15 @@ def make_parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="all recipes, and how many seeds have a record")
 
     r = commands.add_parser("run", help="train recipes and write a record for each seed")
-    r.add_argument("names", nargs="+", metavar="NAME", help="recipe or pattern such as 'mini-*'")
+    r.add_argument("names", nargs="*", metavar="NAME", help="recipe or pattern such as 'mini-*'")
+    r.add_argument(
+        "--pending",
+        action="store_true",
+        help="what has no record yet, the most telling runs first; of all recipes unless named",
+    )
+    r.add_argument("--budget", metavar="TIME", help="save and stop after 90s, 25m or 2h")
+    r.add_argument("--jobs", type=int, default=1, metavar="N", help="processes for --pending")
+    r.add_argument("--quiet", action="store_true", help="do not say what the runs will cost")
     r.add_argument("--smoke", action="store_true", help="the recipe's tiny twin, in seconds")
     r.add_argument("--resume", action="store_true", help="continue from a checkpoint if any")
     r.add_argument("--force", action="store_true", help="run again what has a record, from step 0")
@@ -82,14 +102,21 @@ def bad_input() -> Iterator[None]:
 
 
 def list_recipes() -> int:
-    """Print every recipe, one line each."""
+    """Print every recipe on one line, with the minutes and the disk that a run takes here."""
     with bad_input():
         records = load_records()
     width = max(map(len, RECIPES))
+    device = device_name(pick_device(None))
     for recipe in RECIPES.values():
         runs = [r for r in records if r["recipe"]["name"] == recipe.name]
         recorded = f"  [{len(runs)} recorded]" if runs else ""
-        print(f"{recipe.name.ljust(width)}  ch{recipe.chapter}  {recipe.title}{recorded}")
+        steps = cost.total_steps(recipe, recipe.data)
+        guess = cost.predicted_minutes(recipe, steps, records, device)
+        minutes = f"{guess[0]:.0f} min" if guess else "? min"
+        disk = f"{cost.checkpoint_megabytes(cost.parameters(recipe)):.1f} MB"
+        name = recipe.name.ljust(width)
+        print(f"{name}  ch{recipe.chapter:<2} {minutes:>8} {disk:>8}  {recipe.title}{recorded}")
+    print(f"minutes a seed on {device}, ? where no record tells; MB of the checkpoint")
     return 0
 
 
@@ -138,56 +165,120 @@ def recipes_of(name: str) -> list[Recipe]:
     return found + [smoke(recipe) for recipe in found]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """One run to do: where its data is, and where its record and checkpoint go."""
-
-    recipe: Recipe
-    seed: int
-    location: str
-    record: Path
-    checkpoint: Path
-
-
-def run_recipes(args: argparse.Namespace, command: str) -> int:
+def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
     """Plan all runs, say what they cost, then do them one after the other."""
     with bad_input():
         device = pick_device(args.device)
-        if args.threads is not None and args.threads < 1:
-            raise ValueError(f"--threads {args.threads}: must be at least 1")
-        plans = make_plans(args)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    todo = [plan for plan in plans if args.force or not is_done(plan)]
-    with bad_input():
-        for plan in todo:
-            check_checkpoint(plan, args)
-        announce(todo, device)
+        deadline = None if args.budget is None else time.monotonic() + queue.seconds_of(args.budget)
+        check_numbers(args)
+        plans = runs_asked_for(args, device)
+        todo = plans if args.force else [plan for plan in plans if not is_done(plan)]
+        for plan in plans:
+            if plan not in todo and not args.quiet:
+                print(why_skipped(plan))
+            if plan in todo and not args.resume and not args.force and not args.pending:
+                refuse_checkpoint(plan)
+        todo = with_tickets(todo)
+        if args.threads:
+            torch.set_num_threads(args.threads)
+        if not args.quiet and todo:
+            print(announcement(todo, device), flush=True)
+    if args.jobs > 1:
+        threads = args.threads or max(1, torch.get_num_threads() // args.jobs)
+        devices = [args.device] if args.device else doctor.devices()[1:] or ["cpu"]
+        return queue.in_parallel(argv, args.jobs, threads, devices)
+    return do_runs(args, todo, device, deadline, shlex.join(["python", "-m", "rigl_edu", *argv]))
+
+
+def check_numbers(args: argparse.Namespace) -> None:
+    """Raise ValueError for options that make no sense."""
+    for name in ("threads", "jobs"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name} {value}: must be at least 1")
+    if args.jobs > 1 and not args.pending:
+        raise ValueError(f"--jobs {args.jobs} shares out a queue: use it with --pending")
+    if args.pending and args.force:
+        raise ValueError("--pending runs what has no record, --force what has one: use one of them")
+    if not args.pending and not args.names:
+        raise ValueError("name a recipe or a pattern such as 'mini-*', or use --pending")
+
+
+def runs_asked_for(args: argparse.Namespace, device: torch.device) -> list[Plan]:
+    """The plans that the arguments mean, in the order in which to do them.
+
+    Raises:
+        ValueError: unknown recipe or data, or a negative seed.
+        FileNotFoundError: a data directory without data.
+    """
+    recipes = list({r.name: r for name in args.names for r in find(name)}.values())
+    if args.pending and not recipes:
+        recipes = list(RECIPES.values())
+        if device.type == "cpu":
+            recipes = [recipe for recipe in recipes if fits_a_cpu(recipe)]
+            left = len(RECIPES) - len(recipes)
+            print(
+                f"{left} recipes are left out: without a GPU they take days. Name them to run them."
+            )
+    if args.smoke:
+        recipes = [smoke(recipe) for recipe in recipes]
+    results = args.out or (SMOKE_RESULTS if args.smoke else RESULTS)
+    plans = make_plans(recipes, args.seed, args.data, results)
+    return sorted(plans, key=lambda p: place(p.recipe, p.seed)) if args.pending else plans
+
+
+def fits_a_cpu(recipe: Recipe) -> bool:
+    """Whether a few CPU cores train it within a day."""
+    steps = cost.total_steps(recipe, recipe.data)
+    return cost.dense_training_flops(recipe, steps) < CPU_DAY
+
+
+def do_runs(
+    args: argparse.Namespace,
+    todo: list[Plan],
+    device: torch.device,
+    deadline: float | None,
+    command: str,
+) -> int:
+    """Do the planned runs; returns the exit status."""
     loaded: dict[str, data.Dataset] = {}
-    for plan in todo:
+    diverged: list[Plan] = []
+
+    def train(plan: Plan) -> None:
         if plan.location not in loaded:
-            with bad_input():
-                loaded = {plan.location: data.load(plan.location).to(device)}
+            loaded.clear()
+            loaded[plan.location] = data.load(plan.location).to(device)
+        options: dict[str, Any] = {
+            "resume": args.resume or args.pending,
+            "out_of_time": lambda: deadline is not None and time.monotonic() >= deadline,
+        }
+        images = loaded[plan.location]
         try:
-            with bad_input():
-                path = run(
-                    plan.recipe,
-                    plan.seed,
-                    loaded[plan.location],
-                    plan.record.parent,
-                    plan.checkpoint,
-                    resume=args.resume,
-                    command=command,
-                )
+            if plan.for_masks:
+                trained(plan.recipe, plan.seed, images, plan.checkpoint, **options)
+                return
+            folder = plan.record.parent
+            path = run(
+                plan.recipe, plan.seed, images, folder, plan.checkpoint, command=command, **options
+            )
+            print(done_line(path), flush=True)
         except FloatingPointError as error:
             print(f"rigl_edu: {error}", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            resume = command if args.resume else f"{command} --resume"
-            print(f"\nstopped; {plan.checkpoint} is saved. Continue with:\n  {resume}")
-            return 130
-        print(done_line(path))
-    return 0
+            diverged.append(plan)
+
+    go_on = command if args.resume or args.pending else f"{command} --resume"
+    try:
+        with bad_input():
+            left = queue.work(todo, train, deadline, again=args.force)
+    except KeyboardInterrupt:
+        print(f"\nstopped and saved. Continue with:\n  {go_on}")
+        return 130
+    except OutOfTime:
+        print(f"the budget is used up; the run is saved. Continue with:\n  {go_on}")
+        return 0
+    for plan in left:
+        print(f"{plan.recipe.name} seed {plan.seed}: left; {queue.why_left(plan, deadline)}")
+    return 1 if diverged else 0
 
 
 def pick_device(name: str | None) -> torch.device:
@@ -202,85 +293,3 @@ def pick_device(name: str | None) -> torch.device:
     if name not in known and not (name == "cuda" and len(known) > 1):
         raise ValueError(f"device {name!r} is not on this machine; it has: {', '.join(known)}")
     return torch.device(name)
-
-
-def make_plans(args: argparse.Namespace) -> list[Plan]:
-    """Every run that the arguments ask for, checked as far as possible without data.
-
-    Raises:
-        ValueError: unknown recipe or data, or a negative seed.
-        FileNotFoundError: a data directory without data.
-    """
-    recipes = list({r.name: r for name in args.names for r in find(name)}.values())
-    if args.smoke:
-        recipes = [smoke(recipe) for recipe in recipes]
-    if args.seed and min(args.seed) < 0:
-        raise ValueError(f"--seed {min(args.seed)}: must be at least 0")
-    default = Path("data/smoke") if args.smoke else RESULTS
-    results = args.out or default
-    checkpoints = results.parent / "checkpoints" if results == RESULTS else results / "checkpoints"
-    plans = []
-    for recipe in recipes:
-        location = args.data or recipe.data
-        name = data.name_of(location)
-        for seed in args.seed or recipe.seeds:
-            record = record_path(results, recipe.name, name, seed)
-            checkpoint = checkpoints / f"{record.stem}.pt"
-            plans.append(Plan(recipe, seed, location, record, checkpoint))
-    return plans
-
-
-def is_done(plan: Plan) -> bool:
-    """Whether the run has a record; says so if it has."""
-    if not plan.record.exists():
-        return False
-    with bad_input():
-        theirs = read_record(plan.record)["recipe_fingerprint"]
-    version = "" if theirs == recipe_fingerprint(plan.recipe) else " of another version of it"
-    print(
-        f"{plan.recipe.name} seed {plan.seed}: skipped, {plan.record} is a record{version}; "
-        "--force runs it again"
-    )
-    return True
-
-
-def check_checkpoint(plan: Plan, args: argparse.Namespace) -> None:
-    """Refuse to overwrite a checkpoint that the user may have meant to continue from."""
-    if plan.checkpoint.exists() and not args.resume and not args.force:
-        step = read_checkpoint(plan.checkpoint)["step"]
-        raise ValueError(
-            f"{plan.checkpoint} holds step {step} of this run: --resume continues it, --force "
-            "starts over"
-        )
-
-
-def announce(plans: Sequence[Plan], device: torch.device) -> None:
-    """Print what the runs will cost, one block a recipe."""
-    records = load_records()
-    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
-    for recipe in {plan.recipe.name: plan.recipe for plan in plans}.values():
-        mine = [plan for plan in plans if plan.recipe.name == recipe.name]
-        location = mine[0].location
-        steps = cost.total_steps(recipe, location)
-        guess = cost.predicted_minutes(recipe, steps, records, device_name(device))
-        minutes = "minutes unknown, no record of this network on this device"
-        if guess is not None:
-            minutes = f"about {guess[0]:.1f} minutes a seed, from {guess[1]} records on this device"
-        print(
-            f"{recipe.name}: {recipe.title}\n"
-            f"  data {data.name_of(location)}; {device_name(device)}{threads}; {recipe.precision}; "
-            f"seeds {' '.join(str(plan.seed) for plan in mine)}\n"
-            f"  {steps} steps a seed; {minutes}\n"
-            f"  disk: {cost.disk(location, cost.parameters(recipe))}",
-            flush=True,
-        )
-
-
-def done_line(path: Path) -> str:
-    """One line about a finished run."""
-    record = read_record(path)
-    return (
-        f"{record['recipe']['name']} seed {record['seed']}: test accuracy "
-        f"{record['test_accuracy']:.2f} % at density {record['density']:.3g}, "
-        f"{record['wall_seconds'] / 60:.1f} minutes, {path}"
-    )

@@ -1,16 +1,19 @@
 """What a run will cost, told before it starts."""
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+
+from rigl_edu.sparse import forward_flops
 
 from .data import CIFAR_FILES, name_of
 from .methods import width_scale
 from .models import BUILDERS
-from .recipes import Recipe, steps_per_epoch
+from .recipes import Recipe, recipe_fields, steps_per_epoch
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 TRAIN_SIZES = {"digits": 1437, "digits-3x32x32": 1437, "cifar10": 50_000, "cifar100": 50_000}
@@ -41,38 +44,50 @@ def predicted_minutes(
     """Minutes of a run and the number of records this is based on; None if there are none.
 
     Based on the median seconds a step of records with the same network, batch, precision and
-    device; the method matters little, because a mask saves no time by itself.
+    device, and on a CPU as many threads as this process has; the method matters little, because a
+    mask saves no time by itself.
     """
     same = [
         record["wall_seconds"] / record["steps"]
         for record in records
         if record["device"] == device
+        and (device.startswith("cuda") or record["threads"] == torch.get_num_threads())
         and record["precision"] == recipe.precision
-        and record["recipe"]["model"] == recipe.model
-        and record["recipe"]["model_args"] == dict(recipe.model_args)
-        and record["recipe"]["batch"] == recipe.batch
+        and network(record["recipe"]) == network(recipe_fields(recipe))
     ]
     if not same:
         return None
     return statistics.median(same) * steps / 60, len(same)
 
 
+def network(fields: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What decides the seconds of a step, from a recipe's fields: network, width and batch."""
+    width = fields["density"] if fields["method"] == "small_dense" else 1.0
+    return fields["model"], fields["model_args"], width, fields["batch"]
+
+
 def parameters(recipe: Recipe) -> int:
     """Of the network for ten classes and the shape of its usual data, without allocating any."""
+    return sum(p.numel() for p in on_no_device(recipe).parameters())
+
+
+def dense_training_flops(recipe: Recipe, steps: int) -> float:
+    """FLOPs of dense training in all: three forward passes an image, whatever the method saves."""
+    shape = (1, 8, 8) if recipe.model == "mlp" else (3, 32, 32)
+    return 3 * forward_flops(on_no_device(recipe), shape) * recipe.batch * steps
+
+
+def on_no_device(recipe: Recipe) -> nn.Module:
+    """The recipe's network for ten classes with shapes and no values."""
     args = dict(recipe.model_args) | {"scale": width_scale(recipe)}
     with torch.device("meta"):
         if recipe.model == "mlp":
-            model = BUILDERS["mlp"]((64, *args.pop("hidden"), 10), **args)
-        else:
-            model = BUILDERS[recipe.model](**args)
-    return sum(p.numel() for p in model.parameters())
+            return BUILDERS["mlp"]((64, *args.pop("hidden"), 10), **args)
+        return BUILDERS[recipe.model](**args)
 
 
 def disk(location: str, parameters: int, root: Path = Path("data")) -> str:
-    """Disk that data and checkpoint take, in words.
-
-    A checkpoint holds weights, momentum and masks: at most three float32 numbers a parameter.
-    """
+    """Disk that data and checkpoint take, in words."""
     name, home = name_of(location), Path(location)
     if name in CIFAR_FILES:
         folder = (home if home.is_dir() else root) / CIFAR_FILES[name][0]
@@ -81,4 +96,9 @@ def disk(location: str, parameters: int, root: Path = Path("data")) -> str:
         data = "none, bundled with scikit-learn"
     else:
         data = "one cache file of the decoded images (3 bytes a pixel)"
-    return f"data {data}; checkpoint {12 * parameters / 1e6:.1f} MB"
+    return f"data {data}; checkpoint {checkpoint_megabytes(parameters):.1f} MB"
+
+
+def checkpoint_megabytes(parameters: int) -> float:
+    """It holds weights, momentum and masks: at most three float32 numbers a parameter."""
+    return 12 * parameters / 1e6

@@ -3,6 +3,7 @@
 import datetime
 import platform
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -33,6 +34,7 @@ def run(
     checkpoint: Path,
     resume: bool = False,
     command: str = "rigl_edu.lab.run.run",
+    out_of_time: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Train, or go on training, and write the record.
 
@@ -44,6 +46,7 @@ def run(
         checkpoint: the file to save to, and to continue from.
         resume: continue from the checkpoint if it exists.
         command: what the record says about how it was made.
+        out_of_time: asked after every step whether to save and stop there.
 
     Returns:
         The record's path.
@@ -51,9 +54,23 @@ def run(
     Raises:
         ValueError: the checkpoint belongs to another recipe, seed or data.
         FloatingPointError: the run diverged.
-        KeyboardInterrupt: Ctrl-C; the checkpoint is up to date.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the checkpoint is up to date.
+        OutOfTime: `out_of_time` said so; it is up to date then too.
     """
     source_commit()  # now, before the files on disk can change under a long run
+    job, data = trained(recipe, seed, data, checkpoint, resume, out_of_time)
+    return write_record(make_record(job, data, command), results)
+
+
+def trained(
+    recipe: Recipe,
+    seed: int,
+    data: Dataset,
+    checkpoint: Path,
+    resume: bool = False,
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> tuple[Job, Dataset]:
+    """The finished job, without a record of it, and the images it used; as `run` otherwise."""
     if data.train_images.is_cuda:
         torch.backends.cudnn.deterministic = True
     if recipe.limit is not None:
@@ -61,8 +78,8 @@ def run(
     job = make_job(recipe, seed, data, checkpoint)
     if resume and checkpoint.exists():
         load_checkpoint(job, data)
-    train(job, data, lambda job: save_checkpoint(job, data))
-    return write_record(make_record(job, data, command), results)
+    train(job, data, lambda job: save_checkpoint(job, data), out_of_time)
+    return job, data
 
 
 def make_record(job: Job, data: Dataset, command: str) -> dict[str, Any]:

@@ -1,9 +1,23 @@
-"""Read a checkpoint file without a job to load it into."""
+"""Read a checkpoint file without a job to load it into, and tell whose it is."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from .data import Dataset
+from .recipes import Recipe, recipe_fingerprint
+
+
+def identity(recipe: Recipe, seed: int, data: Dataset) -> dict[str, Any]:
+    """What a checkpoint and the run that uses it must have in common."""
+    return {
+        "recipe": recipe.name,
+        "recipe fingerprint": recipe_fingerprint(recipe)[:16],
+        "seed": seed,
+        "data": data.name,
+        "data fingerprint": data.fingerprint[:16],
+    }
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from rigl_edu.sparse import masked_layers
 
 from .data import Dataset
-from .recipes import Recipe
-from .saved import read_checkpoint
+from .recipes import Recipe, named, recipe_fingerprint
+from .saved import identity, read_checkpoint
 
 
 def ticket_path(recipe: Recipe, checkpoint: Path) -> Path:
@@ -22,35 +22,31 @@ def has_ticket(recipe: Recipe, checkpoint: Path) -> bool:
     if not recipe.ticket_of:
         return True
     path = ticket_path(recipe, checkpoint)
-    return path.exists() and is_finished(read_checkpoint(path), recipe)
+    return path.exists() and is_finished(read_checkpoint(path), named(recipe.ticket_of))
 
 
 def is_finished(state: dict[str, Any], recipe: Recipe) -> bool:
-    """A ticket trains as long as the run that found it, so both have a curve of as many rows."""
-    return len(state["curve"]) == recipe.epochs
+    """Whether a saved state is the end of a run of today's version of the recipe."""
+    same = state["identity"]["recipe fingerprint"] == recipe_fingerprint(recipe)[:16]
+    return same and len(state["curve"]) == recipe.epochs
 
 
 def read_ticket(recipe: Recipe, seed: int, data: Dataset, checkpoint: Path) -> dict[str, Any]:
     """The finished run's saved state: its `model` holds the masks, its `curve` what it cost.
 
     Raises:
-        ValueError: it is missing, unfinished, or of another seed or other data; the message says
-            which run makes it.
+        ValueError: it is missing, unfinished, or of another version, seed or other data; the
+            message says which run makes it.
     """
-    path = ticket_path(recipe, checkpoint)
-    make_it = f"first run {recipe.ticket_of} with --seed {seed} and the same --data"
+    path, parent = ticket_path(recipe, checkpoint), named(recipe.ticket_of)
+    make_it = f"first run {parent.name} with --seed {seed} and the same --data"
     if not path.exists():
         raise ValueError(f"{recipe.name} needs {path}, which is not there; {make_it}")
     state = read_checkpoint(path)
-    theirs = {key: state["identity"][key] for key in ("recipe", "seed", "data fingerprint")}
-    ours = {
-        "recipe": recipe.ticket_of,
-        "seed": seed,
-        "data fingerprint": data.fingerprint[:16],
-    }
+    theirs, ours = state["identity"], identity(parent, seed, data)
     if theirs != ours:
-        raise ValueError(f"{path} is of {theirs}, {recipe.name} needs {ours}; {make_it}")
-    if not is_finished(state, recipe):
+        raise ValueError(f"{path} is of {theirs}, {recipe.name} needs {ours}; {make_it} --force")
+    if not is_finished(state, parent):
         raise ValueError(f"{path} stopped at step {state['step']}; {make_it} --resume")
     return state
 

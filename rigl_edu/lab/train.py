@@ -66,24 +66,35 @@ class Job:
         return self.wall_before + time.perf_counter() - self.started
 
 
-def train(job: Job, data: Dataset, save: Callable[[Job], None]) -> None:
+class OutOfTime(Exception):
+    """A run was stopped before its last step because its time is up; it is saved."""
+
+
+def train(
+    job: Job,
+    data: Dataset,
+    save: Callable[[Job], None],
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> None:
     """Train until the recipe's last step, from wherever the job stands.
 
     Args:
         job: changed in place.
         data: on the training device.
-        save: called every `checkpoint_every` steps, at the end, and when Ctrl-C is pressed.
+        save: called every `checkpoint_every` steps, at the end, and before stopping early.
+        out_of_time: asked after every step whether to stop there.
 
     Raises:
         FloatingPointError: the loss, or a weight about to be saved, is not finite.
-        KeyboardInterrupt: Ctrl-C was pressed; the step was finished and saved first.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the step was finished and saved first.
+        OutOfTime: `out_of_time` said so; saved too.
     """
     recipe, (images, labels) = job.recipe, training_part(data, job.recipe)
     per_epoch = steps_per_epoch(recipe, len(images))
     last = per_epoch * recipe.epochs
     job.model.train()
     bar = tqdm(total=last, initial=job.step, desc=f"{recipe.name} seed {job.seed}", disable=None)
-    with bar, ctrl_c_waits() as pressed:
+    with bar, signals_wait() as pressed:
         while job.step < last:
             epoch, done = divmod(job.step, per_epoch)
             order = torch.randperm(len(images), generator=stream(job.seed, "order", epoch))
@@ -98,10 +109,13 @@ def train(job: Job, data: Dataset, save: Callable[[Job], None]) -> None:
                     job.curve.append(epoch_row(job, data, len(images)))
                     job.loss_sum.zero_()
                     bar.set_postfix(accuracy=f"{job.curve[-1]['accuracy']:.2f}")
-                if job.step % recipe.checkpoint_every == 0 or job.step == last or pressed:
+                early = job.step < last and (bool(pressed) or out_of_time())
+                if job.step % recipe.checkpoint_every == 0 or job.step == last or early:
                     save(job)
                 if pressed:
                     raise KeyboardInterrupt
+                if early:
+                    raise OutOfTime
 
 
 def training_step(job: Job, data: Dataset, images: Tensor, labels: Tensor) -> Tensor:
@@ -258,10 +272,11 @@ def not_finite(job: Job, what: str) -> FloatingPointError:
 
 
 @contextmanager
-def ctrl_c_waits() -> Iterator[list[int]]:
-    """Yield a list that the first Ctrl-C makes non-empty; the second one interrupts at once.
+def signals_wait() -> Iterator[list[int]]:
+    """Yield a list that Ctrl-C or SIGTERM makes non-empty; the second one interrupts at once.
 
-    A job is consistent only between steps, so a step in progress is allowed to finish.
+    A job is consistent only between steps, so a step in progress is allowed to finish. Clusters
+    send SIGTERM before they take a machine away.
     """
     pressed: list[int] = []
 
@@ -273,8 +288,9 @@ def ctrl_c_waits() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield pressed  # only the main thread may handle signals
         return
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

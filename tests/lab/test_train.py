@@ -257,8 +257,9 @@ def test_checkpoint_of_another_run_is_refused(data, tmp_path, change, named):
     with pytest.raises(ValueError) as raised:
         checkpoint.load_checkpoint(other, theirs)
     message = str(raised.value)
-    ours = checkpoint.described(checkpoint.identity(other, theirs))
-    assert checkpoint.described(checkpoint.identity(job, data)) in message and ours in message
+    ours = checkpoint.described(checkpoint.identity(other.recipe, other.seed, theirs))
+    saved = checkpoint.described(checkpoint.identity(job.recipe, job.seed, data))
+    assert saved in message and ours in message
     assert named in ours
     after = other.model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)

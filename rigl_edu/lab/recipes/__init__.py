@@ -4,6 +4,7 @@ import difflib
 import fnmatch
 
 from . import ch01, ch02, ch03, ch10, ch11, ch12, ch13, ch16
+from .order import place
 from .recipe import (
     METHODS,
     PRECISIONS,
@@ -33,12 +34,25 @@ def find(pattern: str) -> list[Recipe]:
     return found
 
 
+def named(name: str) -> Recipe:
+    """The recipe of that name; with "-smoke" at its end, the smoke twin of one.
+
+    Raises:
+        KeyError: there is none.
+    """
+    if name.endswith("-smoke"):
+        return smoke(RECIPES[name.removesuffix("-smoke")])
+    return RECIPES[name]
+
+
 __all__ = [
     "METHODS",
     "PRECISIONS",
     "RECIPES",
     "Recipe",
     "find",
+    "named",
+    "place",
     "recipe_fields",
     "recipe_fingerprint",
     "smoke",
