@@ -5,13 +5,14 @@ from typing import Any
 
 import torch
 
+from . import distributed
 from .data import Dataset
 from .saved import identity, read_checkpoint
 from .train import Job, not_finite
 
 
 def save_checkpoint(job: Job, data: Dataset) -> None:
-    """Write the job's whole state to `job.checkpoint`, atomically.
+    """Write the job's whole state to `job.checkpoint`, atomically; each process must call it.
 
     Raises:
         FloatingPointError: a weight is not finite; the previous checkpoint stays.
@@ -19,6 +20,11 @@ def save_checkpoint(job: Job, data: Dataset) -> None:
     for name, tensor in job.model.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise not_finite(job, f"{name} is not finite")
+    cuda_rng = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+    rng = distributed.from_all((torch.get_rng_state(), cuda_rng))
+    loss_sum = distributed.mean(job.loss_sum)
+    if distributed.rank():
+        return
     state = {
         "identity": identity(job.recipe, job.seed, data),
         "model": job.model.state_dict(),
@@ -26,12 +32,11 @@ def save_checkpoint(job: Job, data: Dataset) -> None:
         "rule": None if job.rule is job.optimizer else job.rule.state_dict(),
         "scaler": job.scaler.state_dict(),
         "step": job.step,
-        "loss_sum": job.loss_sum,
+        "loss_sum": loss_sum,
         "curve": job.curve,
         "train_seconds": job.train_seconds,
         "wall_seconds": job.wall_seconds,
-        "cpu_rng": torch.get_rng_state(),
-        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "rng": rng,  # a pair for each process, CPU's and GPU's
     }
     job.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     partial = job.checkpoint.with_name(f"{job.checkpoint.name}.{os.getpid()}.part")
@@ -52,16 +57,23 @@ def load_checkpoint(job: Job, data: Dataset) -> None:
             f"{job.checkpoint} is a checkpoint of {described(theirs)}, not of {described(ours)}; "
             "move it away, or run with --force to start over"
         )
+    if len(state["rng"]) != distributed.size():
+        raise ValueError(
+            f"{job.checkpoint} was saved by {len(state['rng'])} processes, not "
+            f"{distributed.size()}: go on with as many, or run with --force to start over"
+        )
     job.model.load_state_dict(state["model"])
     job.optimizer.load_state_dict(state["optimizer"])
     if job.rule is not job.optimizer:
         job.rule.load_state_dict(state["rule"])
     job.scaler.load_state_dict(state["scaler"])
-    job.step, job.loss_sum, job.curve = state["step"], state["loss_sum"], state["curve"]
+    job.step, job.curve = state["step"], state["curve"]
+    job.loss_sum.copy_(state["loss_sum"])  # the mean in each process: only their mean is used
     job.train_seconds, job.wall_before = state["train_seconds"], state["wall_seconds"]
-    torch.set_rng_state(state["cpu_rng"])
-    if len(state["cuda_rng"]) == torch.cuda.device_count() > 0:
-        torch.cuda.set_rng_state_all(state["cuda_rng"])
+    cpu_rng, cuda_rng = state["rng"][distributed.rank()]
+    torch.set_rng_state(cpu_rng)
+    if cuda_rng is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(cuda_rng)
 
 
 def described(identity: dict[str, Any]) -> str:

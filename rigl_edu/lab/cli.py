@@ -4,6 +4,7 @@ Exit status: 0 done, 1 a run diverged, 2 bad input (one line says what), 130 sto
 """
 
 import argparse
+import os
 import shlex
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 
-from . import cost, data, doctor, queue
+from . import cost, data, distributed, doctor, queue
 from .layer_densities import layer_report
 from .plans import (
     Plan,
@@ -26,14 +27,14 @@ from .plans import (
     why_skipped,
     with_tickets,
 )
-from .recipes import RECIPES, Recipe, find, place, smoke
+from .recipes import RECIPES, Recipe, fast, find, place, smoke
 from .records import RESULTS, load_records
 from .run import device_name, run, trained
 from .tables import html_table, markdown_table, table_rows, text_table
 from .train import OutOfTime
 
 SMOKE_RESULTS = Path("data/smoke")
-CPU_DAY = 2e15  # FLOPs: a day at 25 GFLOP/s, which two cores reach in training
+CPU_LIMIT = 1e15  # FLOPs: half a day at 25 GFLOP/s, which two cores reach in training
 FORMATS = {"text": text_table, "markdown": markdown_table, "html": html_table}
 
 
@@ -69,6 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
     r.add_argument("--budget", metavar="TIME", help="save and stop after 90s, 25m or 2h")
     r.add_argument("--jobs", type=int, default=1, metavar="N", help="processes for --pending")
     r.add_argument("--quiet", action="store_true", help="do not say what the runs will cost")
+    r.add_argument("--fast", action="store_true", help="bf16, channels_last, compiled; for a GPU")
     r.add_argument("--smoke", action="store_true", help="the recipe's tiny twin, in seconds")
     r.add_argument("--resume", action="store_true", help="continue from a checkpoint if any")
     r.add_argument("--force", action="store_true", help="run again what has a record, from step 0")
@@ -153,7 +155,7 @@ def records_of(name: str, directory: Path) -> list[dict[str, Any]]:
 
 
 def recipes_of(name: str) -> list[Recipe]:
-    """Recipes of a chapter ("11", "ch11"), or of a name or pattern, their smoke twins included."""
+    """Recipes of a chapter ("11", "ch11"), or of a name or pattern, and their twins."""
     chapter = name.removeprefix("ch")
     if chapter.isdigit():
         found = [r for r in RECIPES.values() if r.chapter == int(chapter)]
@@ -162,13 +164,17 @@ def recipes_of(name: str) -> list[Recipe]:
             raise ValueError(f"chapter {chapter} has no recipes; chapters with some: {chapters}")
     else:
         found = find(name)
-    return found + [smoke(recipe) for recipe in found]
+    return found + [twin(recipe) for twin in (fast, smoke) for recipe in found]
 
 
 def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
     """Plan all runs, say what they cost, then do them one after the other."""
     with bad_input():
         device = pick_device(args.device)
+        if distributed.started_by_torchrun():
+            device = distributed.join(device)
+            if distributed.rank():
+                sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
         deadline = None if args.budget is None else time.monotonic() + queue.seconds_of(args.budget)
         check_numbers(args)
         plans = runs_asked_for(args, device)
@@ -196,6 +202,8 @@ def check_numbers(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name} {value}: must be at least 1")
+    if args.pending and distributed.size() > 1:
+        raise ValueError("--pending gives each process its own run, torchrun all of them one")
     if args.jobs > 1 and not args.pending:
         raise ValueError(f"--jobs {args.jobs} shares out a queue: use it with --pending")
     if args.pending and args.force:
@@ -220,6 +228,8 @@ def runs_asked_for(args: argparse.Namespace, device: torch.device) -> list[Plan]
             print(
                 f"{left} recipes are left out: without a GPU they take days. Name them to run them."
             )
+    if args.fast:
+        recipes = [fast(recipe) for recipe in recipes]
     if args.smoke:
         recipes = [smoke(recipe) for recipe in recipes]
     results = args.out or (SMOKE_RESULTS if args.smoke else RESULTS)
@@ -228,9 +238,9 @@ def runs_asked_for(args: argparse.Namespace, device: torch.device) -> list[Plan]
 
 
 def fits_a_cpu(recipe: Recipe) -> bool:
-    """Whether a few CPU cores train it within a day."""
+    """Whether two CPU cores train it within half a day."""
     steps = cost.total_steps(recipe, recipe.data)
-    return cost.dense_training_flops(recipe, steps) < CPU_DAY
+    return cost.dense_training_flops(recipe, steps) < CPU_LIMIT
 
 
 def do_runs(
@@ -269,7 +279,10 @@ def do_runs(
     go_on = command if args.resume or args.pending else f"{command} --resume"
     try:
         with bad_input():
-            left = queue.work(todo, train, deadline, again=args.force)
+            if distributed.size() > 1:
+                left = queue.work_together(todo, train)
+            else:
+                left = queue.work(todo, train, deadline, again=args.force)
     except KeyboardInterrupt:
         print(f"\nstopped and saved. Continue with:\n  {go_on}")
         return 130

@@ -12,11 +12,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from . import distributed
 from .plans import Plan, is_done
 from .tickets import has_ticket
 
@@ -90,6 +91,21 @@ def work(
             break
         left.remove(taken)
     return left
+
+
+def work_together(plans: Sequence[Plan], train: Callable[[Plan], None]) -> list[Plan]:
+    """`work` for the processes that torchrun started, which train each plan together.
+
+    Raises:
+        ValueError: somebody else holds a run.
+    """
+    for plan in plans:
+        with claimed(plan) if distributed.rank() == 0 else nullcontext(True) as mine:
+            if not all(distributed.from_all(mine)):
+                raise ValueError(f"{plan.record.stem}: another process is at this run")
+            train(plan)
+            distributed.wait()
+    return []
 
 
 def why_left(plan: Plan, deadline: float | None) -> str:

@@ -14,13 +14,14 @@ import torch
 import rigl_edu
 from rigl_edu.sparse import forward_flops, layer_table
 
+from . import distributed
 from .checkpoint import load_checkpoint, save_checkpoint
 from .data import Dataset
 from .methods import train_flops
 from .recipes import Recipe, recipe_fields, recipe_fingerprint
-from .records import SCHEMA, write_record
+from .records import SCHEMA, record_path, write_record
 from .tickets import read_ticket
-from .train import Job, evaluate, make_job, make_model, train
+from .train import Job, evaluate, first_model, make_job, make_model, train
 
 RUNS_ON = ("__init__.py", "sparse", "lab")  # of this package; `teach` is for pages
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")
@@ -49,7 +50,7 @@ def run(
         out_of_time: asked after every step whether to save and stop there.
 
     Returns:
-        The record's path.
+        The record's path. Of several processes the first one writes it.
 
     Raises:
         ValueError: the checkpoint belongs to another recipe, seed or data.
@@ -59,7 +60,11 @@ def run(
     """
     source_commit()  # now, before the files on disk can change under a long run
     job, data = trained(recipe, seed, data, checkpoint, resume, out_of_time)
-    return write_record(make_record(job, data, command), results)
+    path = record_path(results, recipe.name, data.name, seed)
+    if distributed.rank() == 0:
+        write_record(make_record(job, data, command), results)
+    distributed.wait()
+    return path
 
 
 def trained(
@@ -141,7 +146,7 @@ def forward_costs(job: Job, data: Dataset, f_d: int) -> list[int]:
     if recipe.ticket_of:
         first, curve = f_d, read_ticket(recipe, job.seed, data, job.checkpoint)["curve"]
     else:
-        start = make_job(recipe, job.seed, data, job.checkpoint).model
+        start = first_model(recipe, job.seed, data, job.checkpoint)
         first, curve = forward_flops(start, data.image_shape), job.curve
     return [first, *[row["forward_flops"] for row in curve]]
 
@@ -185,9 +190,10 @@ def versions() -> dict[str, str]:
 
 
 def device_name(device: torch.device) -> str:
-    """For example "cpu: AMD EPYC 7763" or "cuda: NVIDIA A100-SXM4-40GB"."""
+    """For example "cpu: AMD EPYC 7763", or "2 x cuda: NVIDIA A100-SXM4-40GB" under torchrun."""
+    several = f"{distributed.size()} x " if distributed.size() > 1 else ""
     if device.type == "cuda":
-        return f"cuda: {torch.cuda.get_device_name(device)}"
+        return f"{several}cuda: {torch.cuda.get_device_name(device)}"
     model = platform.processor() or platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -196,4 +202,4 @@ def device_name(device: torch.device) -> str:
                 break
     except OSError:
         pass  # not Linux: what Python knows must do
-    return f"{device.type}: {model}"
+    return f"{several}{device.type}: {model}"

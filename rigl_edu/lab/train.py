@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from rigl_edu.sparse import Rule, forward_flops
 
+from . import distributed
 from .augment import augment, normalise, stream
 from .data import Dataset
 from .methods import make_rule, start_masks, width_scale
@@ -34,12 +35,13 @@ class Job:
         recipe: what to do.
         seed: of the initial weights, the masks, the order of images, crops, dropout.
         model: on the training device.
+        net: the same weights as training calls them: compiled, or spread over processes.
         optimizer: SGD with two groups of parameters, with and without weight decay.
         rule: its `step` is called; the optimizer itself for dense training.
         scaler: of fp16 gradients; does nothing in other precisions.
         checkpoint: where `train` saves.
         step: optimizer steps and rewirings done so far.
-        loss_sum: sum of the losses of this epoch's images so far, float64 scalar.
+        loss_sum: sum of the losses of this epoch's images so far, float64 scalar on the device.
         curve: a row for each finished epoch, see `epoch_row`.
         train_seconds: time spent in training steps, earlier sessions included.
         wall_before: time spent in earlier sessions.
@@ -49,12 +51,13 @@ class Job:
     recipe: Recipe
     seed: int
     model: nn.Module
+    net: Callable[[Tensor], Tensor]
     optimizer: torch.optim.Optimizer
     rule: Rule | torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     checkpoint: Path
+    loss_sum: Tensor
     step: int = 0
-    loss_sum: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
     curve: list[dict[str, Any]] = field(default_factory=list)
     train_seconds: float = 0.0
     wall_before: float = 0.0
@@ -93,7 +96,8 @@ def train(
     per_epoch = steps_per_epoch(recipe, len(images))
     last = per_epoch * recipe.epochs
     job.model.train()
-    bar = tqdm(total=last, initial=job.step, desc=f"{recipe.name} seed {job.seed}", disable=None)
+    hidden = True if distributed.rank() else None  # None: where there is no terminal
+    bar = tqdm(total=last, initial=job.step, desc=f"{recipe.name} seed {job.seed}", disable=hidden)
     with bar, signals_wait() as pressed:
         while job.step < last:
             epoch, done = divmod(job.step, per_epoch)
@@ -102,7 +106,7 @@ def train(
                 clock = time.perf_counter()
                 loss = training_step(job, data, images[batch], labels[batch])
                 job.train_seconds += time.perf_counter() - clock
-                job.loss_sum += loss.double().cpu() * len(batch)
+                job.loss_sum += loss.double() * len(batch)
                 job.step += 1
                 bar.update()
                 if job.step % per_epoch == 0:
@@ -110,6 +114,7 @@ def train(
                     job.loss_sum.zero_()
                     bar.set_postfix(accuracy=f"{job.curve[-1]['accuracy']:.2f}")
                 early = job.step < last and (bool(pressed) or out_of_time())
+                early = distributed.any_of_us(early, images.device)
                 if job.step % recipe.checkpoint_every == 0 or job.step == last or early:
                     save(job)
                 if pressed:
@@ -124,7 +129,7 @@ def training_step(job: Job, data: Dataset, images: Tensor, labels: Tensor) -> Te
     Args:
         job: its model, optimizer and rule change.
         data: for mean and standard deviation.
-        images: uint8 (B, C, H, W).
+        images: uint8 (B, C, H, W); of several processes each is given all and trains on its part.
         labels: int64 (B,).
     """
     recipe = job.recipe
@@ -134,10 +139,12 @@ def training_step(job: Job, data: Dataset, images: Tensor, labels: Tensor) -> Te
         inputs = augment(images, stream(job.seed, "crop", job.step), data.mean, data.std)
     else:
         inputs = normalise(images, data.mean, data.std)
-    logits = forward(job.model, inputs, recipe)
-    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-    if not torch.isfinite(loss):
-        raise not_finite(job, f"the loss is {loss.item()}")
+    mine = distributed.my_part(len(images))
+    logits = forward(job.net, inputs[mine], recipe)
+    loss = F.cross_entropy(logits, labels[mine], label_smoothing=recipe.label_smoothing)
+    # Parts may differ by one image: so weighted, the mean over processes is that over images.
+    loss = loss * (len(logits) * distributed.size() / len(images))
+    check_loss(job, loss)
     job.optimizer.zero_grad()
     job.scaler.scale(loss).backward()
     job.scaler.step(job.rule)  # type: ignore[arg-type]  # it asks for param_groups and step only
@@ -145,7 +152,19 @@ def training_step(job: Job, data: Dataset, images: Tensor, labels: Tensor) -> Te
     return loss.detach()
 
 
-def forward(model: nn.Module, inputs: Tensor, recipe: Recipe) -> Tensor:
+def check_loss(job: Job, loss: Tensor) -> None:
+    """Raise FloatingPointError if the loss is not finite.
+
+    To look at it is to wait for the GPU, which then idles until the next step is prepared. So there
+    it is looked at now and then: a network that has diverged stays so.
+    """
+    if loss.is_cuda and job.step % 100:
+        return
+    if distributed.any_of_us(not torch.isfinite(loss), loss.device):
+        raise not_finite(job, f"the loss is {loss.item()}")
+
+
+def forward(model: Callable[[Tensor], Tensor], inputs: Tensor, recipe: Recipe) -> Tensor:
     """Logits (B, classes) in float32, computed in the recipe's precision and memory layout."""
     inputs = inputs.contiguous(memory_format=memory_format(recipe, inputs.device))
     dtype = AUTOCAST[recipe.precision]
@@ -209,7 +228,7 @@ def epoch_row(job: Job, data: Dataset, images: int) -> dict[str, Any]:
         watched = data.test_images, data.test_labels
     return {
         "step": job.step,
-        "train_loss": job.loss_sum.item() / images,
+        "train_loss": distributed.mean(job.loss_sum).item() / images,
         "accuracy": evaluate(job.model, data, *watched, job.recipe),
         "forward_flops": forward_flops(job.model, data.image_shape),
     }
@@ -224,14 +243,27 @@ def make_job(recipe: Recipe, seed: int, data: Dataset, checkpoint: Path) -> Job:
     device = data.train_images.device
     if recipe.precision == "fp16" and device.type != "cuda":
         raise ValueError(f"{recipe.name}: precision fp16 needs a CUDA device, not {device.type}")
-    torch.manual_seed(seed)
-    model = make_model(recipe, data)
-    model = model.to(device).to(memory_format=memory_format(recipe, device))
-    start_masks(model, recipe, seed, data, checkpoint)
+    model = first_model(recipe, seed, data, checkpoint)
+    if distributed.rank():
+        torch.manual_seed(stream(seed, "dropout", distributed.rank()).initial_seed())
+    net: Callable[[Tensor], Tensor] = distributed.spread(model)
+    if recipe.engine == "compiled":
+        # On a GPU the whole forward and backward pass become two recorded graphs, launched at once.
+        net = torch.compile(net, mode="reduce-overhead" if device.type == "cuda" else None)
     optimizer = make_optimizer(model, recipe)
     rule = make_rule(model, optimizer, recipe, seed)
     scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
-    return Job(recipe, seed, model, optimizer, rule, scaler, checkpoint)
+    loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+    return Job(recipe, seed, model, net, optimizer, rule, scaler, checkpoint, loss_sum)
+
+
+def first_model(recipe: Recipe, seed: int, data: Dataset, checkpoint: Path) -> nn.Module:
+    """The network as training starts, with its first masks, on the data's device."""
+    torch.manual_seed(seed)
+    device = data.train_images.device
+    model = make_model(recipe, data).to(device).to(memory_format=memory_format(recipe, device))
+    start_masks(model, recipe, seed, data, checkpoint)
+    return model
 
 
 def make_model(recipe: Recipe, data: Dataset, scale: float | None = None) -> nn.Module:

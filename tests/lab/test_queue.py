@@ -96,7 +96,7 @@ def test_without_a_gpu_the_long_recipes_must_be_named(capsys):
         "--budget",
         "0.001s",
     ]
-    assert cli.main([*arguments, "--device", "cpu"]) == 0
+    assert cli.main([*arguments, "--budget", "0.001s", "--device", "cpu"]) == 0
     out = capsys.readouterr().out
     assert f"left out: {len(RECIPES) - len(short)} recipes" in out
     assert f"{len(short)} runs: " in out and "wrn22-dense" not in out

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from rigl_edu.lab import checkpoint, train
 from rigl_edu.lab.data import digits
-from rigl_edu.lab.recipes import RECIPES, Recipe, steps_per_epoch
+from rigl_edu.lab.recipes import RECIPES, Recipe, fast, steps_per_epoch
 
 TINY = Recipe(
     name="tiny",
@@ -271,3 +271,32 @@ def test_a_file_that_is_no_checkpoint(data, tmp_path, content):
     job.checkpoint.write_bytes(content)
     with pytest.raises(ValueError, match="tiny.pt is not a checkpoint"):
         checkpoint.load_checkpoint(job, data)
+
+
+# --- engines ---------------------------------------------------------------------------------
+
+
+def test_the_compiled_engine_trains_the_same_network(data, tmp_path):
+    """Same masks after three rewirings, and weights that differ by rounding alone."""
+    jobs = []
+    for engine in ("eager", "compiled"):
+        jobs.append(job_of(replace(TINY, engine=engine), data, tmp_path))
+        train.train(jobs[-1], data, save_nothing)
+    eager, compiled = (job.model.state_dict() for job in jobs)
+    assert jobs[1].net is not jobs[1].model and jobs[0].net is jobs[0].model
+    assert eager.keys() == compiled.keys()
+    for name, value in eager.items():
+        torch.testing.assert_close(compiled[name], value, rtol=1e-4, atol=1e-5)
+        assert not name.endswith("mask") or torch.equal(compiled[name], value)
+    assert jobs[1].curve[-1]["train_loss"] == pytest.approx(jobs[0].curve[-1]["train_loss"])
+
+
+def test_the_fast_twin_is_the_same_experiment():
+    recipe = RECIPES["wrn22-lottery-0.1"]
+    twin = fast(recipe)
+    assert (twin.precision, twin.engine, twin.channels_last) == ("bf16", "compiled", True)
+    assert twin.ticket_of == fast(RECIPES["wrn22-pruning-0.1"]).name
+    said = ("name", "title", "precision", "engine", "channels_last", "ticket_of")
+    assert replace(twin, **{name: getattr(recipe, name) for name in said}) == recipe
+    with pytest.raises(ValueError, match="engine 'warp', allowed: eager, compiled"):
+        replace(recipe, engine="warp")

@@ -3,19 +3,20 @@
 import difflib
 import fnmatch
 
-from . import ch01, ch02, ch03, ch10, ch11, ch12, ch13, ch16
+from . import ch01, ch02, ch03, ch07, ch09, ch10, ch11, ch12, ch13, ch14, ch15, ch16
 from .order import place
 from .recipe import (
     METHODS,
     PRECISIONS,
     Recipe,
+    fast,
     recipe_fields,
     recipe_fingerprint,
     smoke,
     steps_per_epoch,
 )
 
-CHAPTERS = (ch01, ch02, ch03, ch10, ch11, ch12, ch13, ch16)
+CHAPTERS = (ch01, ch02, ch03, ch07, ch09, ch10, ch11, ch12, ch13, ch14, ch15, ch16)
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe for chapter in CHAPTERS for recipe in chapter.RECIPES
 }
@@ -35,13 +36,15 @@ def find(pattern: str) -> list[Recipe]:
 
 
 def named(name: str) -> Recipe:
-    """The recipe of that name; with "-smoke" at its end, the smoke twin of one.
+    """The recipe of that name; with "-smoke" or "-fast" at its end, that twin of one.
 
     Raises:
         KeyError: there is none.
     """
     if name.endswith("-smoke"):
-        return smoke(RECIPES[name.removesuffix("-smoke")])
+        return smoke(named(name.removesuffix("-smoke")))
+    if name.endswith("-fast"):
+        return fast(RECIPES[name.removesuffix("-fast")])
     return RECIPES[name]
 
 
@@ -50,6 +53,7 @@ __all__ = [
     "PRECISIONS",
     "RECIPES",
     "Recipe",
+    "fast",
     "find",
     "named",
     "place",
