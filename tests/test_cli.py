@@ -59,6 +59,9 @@ def test_module_from_any_directory():
 
 
 def test_list(capsys):
+    assert cli.main(["list", "ch11"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[:-1]]
+    assert names == [name for name, recipe in RECIPES.items() if recipe.chapter == 11]
     assert cli.main(["list"]) == 0
     *lines, legend = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(RECIPES)
@@ -78,7 +81,7 @@ def test_list_tells_minutes_from_records_on_this_device(capsys):
     name = "mini-rigl-0.1__digits-3x32x32__seed0.json"
     Path("data/results", name).write_text(json.dumps(record))
     capsys.readouterr()
-    cli.main(["list"])
+    cli.main(["list", "mini-rigl-*", "wrn22-dense"])
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert lines["mini-rigl-0.1"].split()[2:4] == ["4", "min"]  # 3520 steps of 0.06 s
     assert lines["mini-rigl-0.1"].endswith("[1 recorded]")
@@ -167,7 +170,9 @@ def test_doctor(capsys, monkeypatch):
     "argv, words",
     [
         (["run", "mini-rigle-0.1"], ["'mini-rigle-0.1'", "mini-rigl-0.1"]),
-        (["run", "zzz"], ["'zzz'", *RECIPES]),
+        (["run", "zzz"], ["'zzz'", "list shows them all"]),
+        (["list", "zzz"], ["'zzz'", "list shows them all"]),
+        (["list", "99"], ["99", "11"]),
         (["run", "mini-dense", "--device", "cuda:99"], ["'cuda:99'", "cpu"]),
         (["run", "mini-dense", "--device", "tpu"], ["'tpu'", "cpu"]),
         (["run", "mini-dense", "--data", "cifar11"], ["'cifar11'", "cifar10", "cifar100"]),
@@ -180,7 +185,7 @@ def test_doctor(capsys, monkeypatch):
         (["run", "--pending", "--jobs", "0"], ["--jobs 0", "at least 1"]),
         (["run", "--pending", "--force"], ["--pending", "--force"]),
         (["run", "mini-dense", "--budget", "25"], ["--budget 25", "25m"]),
-        (["run", "mini-dense", "--budget", "-3m"], ["--budget -3m", "25m"]),
+        (["run", "mini-dense", "--budget=-3m"], ["--budget -3m", "25m"]),
         (["table", "99"], ["99", "11"]),
         (["table", "mini-dens"], ["'mini-dens'", "mini-dense"]),
         (["table", "mini-dense"], ["'mini-dense'", "data/results"]),

@@ -5,6 +5,7 @@ the seed and the number 700 alone. A resumed run therefore continues as if never
 """
 
 import hashlib
+import math
 
 import torch
 from torch import Tensor
@@ -70,3 +71,61 @@ def reflected(shift: Tensor, size: int, pad: int) -> Tensor:
     """Source positions (B, size) of a crop that starts at `shift` (B,) in the padded image."""
     position = (shift[:, None] + torch.arange(size) - pad).abs()
     return torch.where(position < size, position, 2 * (size - 1) - position)
+
+
+def zoom(images: Tensor, generator: torch.Generator, mean: Tensor, std: Tensor) -> Tensor:
+    """Cut out a rectangle of random size and place, enlarge it bilinearly, flip, normalise.
+
+    The rectangle has 8 to 100 % of the area and sides between 3:4 and 4:3, as ImageNet networks
+    are trained (Szegedy et al. 2015; torchvision's RandomResizedCrop).
+
+    Args:
+        images: uint8 (B, C, H, W) on any device.
+        generator: on the CPU, so that every device draws the same numbers.
+        mean: (C,), see `normalise`.
+        std: (C,), see `normalise`.
+
+    Returns:
+        float32 (B, C, H, W).
+
+    Interpolation is linear, so the whole batch is two matrix products: rows @ image @ columns^T.
+    """
+    height, width = images.shape[2:]
+    sides, corners, flips = rectangles(len(images), height, width, generator)
+    rows = interpolation(corners[0], sides[0], height)  # (B, H, H)
+    columns = interpolation(corners[1], sides[1], width)  # (B, W, W)
+    columns = torch.where(flips[:, None, None], columns.flip(1), columns)
+    rows, columns = (m[:, None].to(images.device, non_blocking=True) for m in (rows, columns))
+    return normalise(rows @ images.float() @ columns.mT, mean, std)
+
+
+def rectangles(
+    batch: int, height: int, width: int, generator: torch.Generator, tries: int = 10
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sides (2, B) and corners (2, B) in pixels, rows first, and whether to flip (B,).
+
+    A rectangle that does not fit in the image is drawn anew; after `tries` of them it is the whole.
+    """
+    area = torch.empty(tries, batch).uniform_(0.08, 1, generator=generator) * height * width
+    limit = math.log(4 / 3)
+    ratio = torch.empty(tries, batch).uniform_(-limit, limit, generator=generator).exp()
+    places = torch.rand(2, batch, generator=generator)
+    flips = torch.rand(batch, generator=generator) < 0.5
+    drawn = torch.stack([(area / ratio).sqrt(), (area * ratio).sqrt()]).round()  # (2, tries, B)
+    whole = torch.tensor([height, width], dtype=drawn.dtype)[:, None]
+    fits = ((drawn >= 1) & (drawn <= whole[:, None])).all(0)  # (tries, B)
+    first = fits.float().argmax(0)  # the first try that fits
+    sides = torch.where(fits.any(0), drawn[:, first, torch.arange(batch)], whole)
+    return sides, (places * (whole - sides + 1)).floor(), flips
+
+
+def interpolation(start: Tensor, length: Tensor, size: int) -> Tensor:
+    """Weights (B, size, size) that stretch pixels start .. start + length - 1 over `size` pixels.
+
+    Output pixel i looks at position start + (i + 1/2) length / size - 1/2, no further than the
+    rectangle's outermost pixels, and takes a share 1 - |distance| of the two pixels beside it.
+    """
+    pixels = torch.arange(size)
+    positions = (pixels + 0.5) * (length / size)[:, None] - 0.5  # (B, size)
+    positions = positions.clamp(min=0).minimum(length[:, None] - 1) + start[:, None]
+    return (1 - (positions[:, :, None] - pixels).abs()).clamp(min=0)

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     args = make_parser().parse_args(argv)
     if args.command == "list":
-        return list_recipes()
+        return list_recipes(args.names)
     if args.command == "table":
         return print_table(args)
     if args.command == "layers":
@@ -58,7 +58,8 @@ def make_parser() -> argparse.ArgumentParser:
     """The four commands and their options."""
     parser = argparse.ArgumentParser(prog="python -m rigl_edu", description="Sparse training.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("list", help="all recipes, and how many seeds have a record")
+    n = commands.add_parser("list", help="recipes, the minutes and disk they take, their records")
+    n.add_argument("names", nargs="*", metavar="NAME", help="chapter (11 or ch11) or pattern")
 
     r = commands.add_parser("run", help="train recipes and write a record for each seed")
     r.add_argument("names", nargs="*", metavar="NAME", help="recipe or pattern such as 'mini-*'")
@@ -103,13 +104,14 @@ def bad_input() -> Iterator[None]:
         raise SystemExit(2) from None
 
 
-def list_recipes() -> int:
+def list_recipes(names: Sequence[str]) -> int:
     """Print every recipe on one line, with the minutes and the disk that a run takes here."""
     with bad_input():
+        found = {r.name: r for name in names or ["*"] for r in recipes_of(name)}
         records = load_records()
-    width = max(map(len, RECIPES))
+    width = max(map(len, found))
     device = device_name(pick_device(None))
-    for recipe in RECIPES.values():
+    for recipe in found.values():
         runs = [r for r in records if r["recipe"]["name"] == recipe.name]
         recorded = f"  [{len(runs)} recorded]" if runs else ""
         steps = cost.total_steps(recipe, recipe.data)
@@ -147,7 +149,8 @@ def records_of(name: str, directory: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: there are none.
     """
-    names = [recipe.name for recipe in recipes_of(name)]
+    recipes = recipes_of(name)
+    names = [r.name for r in (*recipes, *map(fast, recipes), *map(smoke, recipes))]
     records = [r for r in load_records(directory) if r["recipe"]["name"] in names]
     if not records:
         raise ValueError(f"no records of {name!r} in {directory}/; make some with run")
@@ -155,7 +158,7 @@ def records_of(name: str, directory: Path) -> list[dict[str, Any]]:
 
 
 def recipes_of(name: str) -> list[Recipe]:
-    """Recipes of a chapter ("11", "ch11"), or of a name or pattern, and their twins."""
+    """Recipes of a chapter ("11", "ch11"), or of a name or pattern."""
     chapter = name.removeprefix("ch")
     if chapter.isdigit():
         found = [r for r in RECIPES.values() if r.chapter == int(chapter)]
@@ -164,7 +167,7 @@ def recipes_of(name: str) -> list[Recipe]:
             raise ValueError(f"chapter {chapter} has no recipes; chapters with some: {chapters}")
     else:
         found = find(name)
-    return found + [twin(recipe) for twin in (fast, smoke) for recipe in found]
+    return found
 
 
 def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:

@@ -1,7 +1,9 @@
 """What a run will cost, told before it starts."""
 
+import json
 import statistics
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +81,17 @@ def dense_training_flops(recipe: Recipe, steps: int) -> float:
 
 def on_no_device(recipe: Recipe) -> nn.Module:
     """The recipe's network for ten classes with shapes and no values."""
-    args = dict(recipe.model_args) | {"scale": width_scale(recipe)}
+    return built(recipe.model, json.dumps(dict(recipe.model_args)), width_scale(recipe))
+
+
+@cache
+def built(model: str, model_args: str, scale: float) -> nn.Module:
+    """A network on no device; of hundreds of recipes only few differ in it."""
+    args = json.loads(model_args) | {"scale": scale}
     with torch.device("meta"):
-        if recipe.model == "mlp":
+        if model == "mlp":
             return BUILDERS["mlp"]((64, *args.pop("hidden"), 10), **args)
-        return BUILDERS[recipe.model](**args)
+        return BUILDERS[model](**args)
 
 
 def disk(location: str, parameters: int, root: Path = Path("data")) -> str:

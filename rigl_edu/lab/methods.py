@@ -65,7 +65,7 @@ def start_masks(
         recipe: its method, density and distribution.
         seed: of random masks.
         data: SNIP looks at the first batch of its training images.
-        checkpoint: the run's own; a lottery run finds its masks in one beside it.
+        checkpoint: the run's own; a run with `ticket_of` finds its masks in one beside it.
 
     Raises:
         ValueError: there is no finished run to take a ticket's masks from.
@@ -74,12 +74,12 @@ def start_masks(
         return
     if recipe.method == "rigl_struct":
         sparsify_kernels(model, recipe.density, recipe.distribution, seed=seed)
-    elif recipe.method in ("pruning", "lottery", "snip"):
+    elif recipe.method in ("pruning", "snip") or recipe.ticket_of:
         # All ones. "uniform" leaves the first layer out of the ranking, as the reproduction did.
         sparsify(model, 1.0, recipe.distribution, seed=seed)
     else:
         sparsify(model, recipe.density, recipe.distribution, seed=seed)
-    if recipe.method == "lottery":
+    if recipe.ticket_of:
         take_masks(model, read_ticket(recipe, seed, data, checkpoint)["model"])
     if recipe.method == "snip":
         probe = copy.deepcopy(model)  # so that batch norms and gradients stay as they were

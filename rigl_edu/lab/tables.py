@@ -107,7 +107,7 @@ def cells(row: Row) -> tuple[str, ...]:
     if row.paper is not None:
         doubt = f"; {row.paper.note}" if row.paper.note else ""
         where = f"{row.paper.table}, {row.paper.data}{doubt}"
-        paper = f"{row.paper.accuracy} ± {row.paper.sd} ({where})"
+        paper = f"{row.paper.result} ({where})"
     return (
         row.recipe,
         row.data,
@@ -123,22 +123,32 @@ def cells(row: Row) -> tuple[str, ...]:
 
 def text_table(rows: Sequence[Row]) -> str:
     """For a terminal."""
-    lines = [HEADER, *[cells(row) for row in rows]]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
-    padded = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in lines]
-    padded.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(line.rstrip() for line in padded)
+    return text_of(HEADER, [cells(row) for row in rows])
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
     """For a text file."""
-    lines = [HEADER, ("---",) * len(HEADER), *[cells(row) for row in rows]]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown_of(HEADER, [cells(row) for row in rows])
 
 
 def html_table(rows: Sequence[Row]) -> str:
     """For a page: a plain <table> with a header row and scopes, no styles."""
     return html_of(HEADER, [[html.escape(text) for text in cells(row)] for row in rows])
+
+
+def text_of(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Columns under a ruled header."""
+    table = [header, *lines]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    padded = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in table]
+    padded.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in padded)
+
+
+def markdown_of(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    table = [header, ("---",) * len(header), *lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in table)
 
 
 def html_of(header: Sequence[str], lines: Iterable[Sequence[str]], caption: str = "") -> str:

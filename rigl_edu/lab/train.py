@@ -18,7 +18,7 @@ from tqdm import tqdm
 from rigl_edu.sparse import Rule, forward_flops
 
 from . import distributed
-from .augment import augment, normalise, stream
+from .augment import augment, normalise, stream, zoom
 from .data import Dataset
 from .methods import make_rule, start_masks, width_scale
 from .models import BUILDERS
@@ -136,7 +136,8 @@ def training_step(job: Job, data: Dataset, images: Tensor, labels: Tensor) -> Te
     for group in job.optimizer.param_groups:
         group["lr"] = learning_rate(job.step, recipe)
     if recipe.augment:
-        inputs = augment(images, stream(job.seed, "crop", job.step), data.mean, data.std)
+        crop = zoom if recipe.crop == "zoomed" else augment
+        inputs = crop(images, stream(job.seed, "crop", job.step), data.mean, data.std)
     else:
         inputs = normalise(images, data.mean, data.std)
     mine = distributed.my_part(len(images))

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from rigl_edu.lab.augment import augment, normalise, stream
+from rigl_edu.lab.augment import augment, normalise, rectangles, stream, zoom
 
 MEAN, STD = torch.tensor([0.49, 0.48, 0.45]), torch.tensor([0.2, 0.21, 0.22])
 
@@ -58,3 +59,40 @@ def test_streams_depend_on_each_argument_alone():
 def test_too_much_padding():
     with pytest.raises(ValueError, match="pad=8"):
         augment(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), stream(0, "", 0), MEAN, STD, 8)
+
+
+# --- crops of any size -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(64, 3, 32, 32), (20, 3, 8, 6)])
+def test_zoom_equals_torchs_own_interpolation_of_each_rectangle(shape):
+    images = torch.randint(0, 256, shape, dtype=torch.uint8)
+    fast = zoom(images, stream(0, "crop", 1), MEAN, STD)
+    sides, corners, flips = rectangles(shape[0], *shape[2:], stream(0, "crop", 1))
+    assert 0 < flips.sum() < len(flips)
+    for i, out in enumerate(fast):
+        (h, w), (top, left) = sides[:, i].int().tolist(), corners[:, i].int().tolist()
+        part = images[i : i + 1, :, top : top + h, left : left + w].float()
+        slow = F.interpolate(part, shape[2:], mode="bilinear", align_corners=False)
+        slow = slow.flip(3) if flips[i] else slow
+        slow = (slow[0] / 255 - MEAN[:, None, None]) / STD[:, None, None]
+        torch.testing.assert_close(out, slow, rtol=1e-4, atol=1e-4)
+
+
+def test_rectangles_are_torchvisions():
+    """Areas and ratios as RandomResizedCrop draws them: means and extremes of 20 000."""
+    from torchvision.transforms import RandomResizedCrop
+
+    image, n = torch.zeros(1, 32, 32), 20_000
+    torch.manual_seed(0)
+    drawn = [RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3]) for _ in range(n)]
+    top, left, h, w = torch.tensor(drawn, dtype=torch.float).T
+    sides, corners, _ = rectangles(n, 32, 32, stream(0, "crop", 0))
+    for ours, theirs in zip((*sides, *corners), (h, w, top, left), strict=True):
+        assert float(ours.mean()) == pytest.approx(float(theirs.mean()), rel=0.03)
+        assert float(ours.std()) == pytest.approx(float(theirs.std()), rel=0.03)
+        assert (int(ours.min()), int(ours.max())) == (int(theirs.min()), int(theirs.max()))
+    assert (corners >= 0).all() and (corners + sides <= 32).all()
+    for cut in (0.25, 0.5, 0.75):
+        share, expected = (float((a < cut * 1024).float().mean()) for a in (sides.prod(0), h * w))
+        assert share == pytest.approx(expected, abs=0.015)

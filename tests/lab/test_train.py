@@ -134,6 +134,10 @@ def test_every_step_crops_anew_and_only_if_told(data, tmp_path, monkeypatch):
     job.recipe = TINY
     train.training_step(job, data, images, labels)
     assert torch.equal(seen[3], train.normalise(images, data.mean, data.std))
+    job.step, job.recipe = 3, replace(TINY, augment=True, crop="zoomed")
+    train.training_step(job, data, images, labels)
+    zoomed = train.zoom(images, train.stream(0, "crop", 3), data.mean, data.std)
+    assert torch.equal(seen[4], zoomed) and not torch.equal(seen[4], seen[0])
 
 
 def test_the_rule_gets_the_recipes_schedule(data, tmp_path):

@@ -26,12 +26,13 @@ def find(pattern: str) -> list[Recipe]:
     """The recipes that a name or a shell-style pattern (`mini-*`) means, in their order.
 
     Raises:
-        ValueError: there is none; the message names the closest ones.
+        ValueError: there is none; the message names the closest ones, if any is close.
     """
     found = [r for name, r in RECIPES.items() if fnmatch.fnmatchcase(name, pattern)]
     if not found:
-        close = difflib.get_close_matches(pattern, RECIPES, n=4, cutoff=0.4) or list(RECIPES)
-        raise ValueError(f"unknown recipe {pattern!r}; the closest are {', '.join(close)}")
+        close = difflib.get_close_matches(pattern, RECIPES, n=4, cutoff=0.4)
+        said = f"the closest are {', '.join(close)}" if close else "list shows them all"
+        raise ValueError(f"unknown recipe {pattern!r}; {said}")
     return found
 
 

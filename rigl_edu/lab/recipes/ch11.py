@@ -1,10 +1,12 @@
-"""Chapter 11, RigL: the paper's WRN-22-2 recipes of Table 2, and the mini protocol."""
+"""Chapter 11, RigL: Tables 2 and 3, Figures 1 and 2, and the mini protocol."""
 
 from dataclasses import replace
 
 from .mini import mini_recipe
+from .paper_runs import DENSITIES
 from .recipe import Recipe
-from .wrn22 import paper_recipe
+from .resnet50 import resnet50_recipe
+from .wrn22 import wrn22_recipe
 
 
 def first_epoch(recipe: Recipe) -> Recipe:
@@ -24,14 +26,13 @@ def first_epoch(recipe: Recipe) -> Recipe:
 
 
 RECIPES = [
-    paper_recipe(11, "dense", 1.0, "erk"),
     *[
-        paper_recipe(11, method, density, distribution)
+        recipe(11, "rigl", density, distribution)
+        for recipe in (wrn22_recipe, resnet50_recipe)
         for distribution in ("erk", "uniform")
-        for method in ("static", "set", "rigl")
-        for density in (0.1, 0.2)
+        for density in DENSITIES
     ],
-    first_epoch(paper_recipe(11, "rigl", 0.1, "erk")),
+    first_epoch(wrn22_recipe(11, "rigl", 0.1, "erk")),
     mini_recipe(11, "dense", 1.0),
     *[
         mini_recipe(11, method, density)

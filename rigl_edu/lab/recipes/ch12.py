@@ -1,8 +1,17 @@
-"""Chapter 12, redistribution among layers: does a uniform network end where the paper's did?"""
+"""Chapter 12, redistribution among layers: does a uniform network end where the paper's did?
 
+The cells of Table 5. Figure 5's two panels come from the same runs: FLOPs from ResNet-50 at density
+0.2, final densities from WRN-22-2 at 0.1 (its caption says WRN-22-2 at 0.2 for both).
+"""
+
+from dataclasses import replace
+
+from ..paper import Run, published
 from .mini import mini_recipe
+from .paper_runs import INITS, TITLES
 from .recipe import Recipe
-from .wrn22 import TITLES, paper_recipe
+from .resnet50 import resnet50_recipe
+from .wrn22 import wrn22_recipe
 
 
 def drift_recipe(method: str) -> Recipe:
@@ -38,13 +47,37 @@ def drift_recipe(method: str) -> Recipe:
     )
 
 
+def reinit_recipe(recipe: Recipe) -> Recipe:
+    """RigL from the final masks of a RigL-SM run: does it pay to start where that one ended?
+
+    The weights start from the values that RigL-SM's had, as a lottery ticket's do; the paper says
+    "re-initialised" and no more.
+
+    Args:
+        recipe: of the RigL-SM run.
+    """
+    data = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}[recipe.data]
+    run = Run(data, "RigL re-init from RigL-SM", INITS[recipe.distribution], recipe.density)
+    return replace(
+        recipe,
+        name=recipe.name.replace("rigl_sm", "rigl-reinit"),
+        title=recipe.title.replace("RigL-SM", "RigL from the final masks of RigL-SM"),
+        method="rigl",
+        ticket_of=recipe.name,
+        paper=published(run),
+    )
+
+
+REDISTRIBUTION = [
+    recipe(12, method, density, distribution)
+    for recipe in (wrn22_recipe, resnet50_recipe)
+    for distribution in ("uniform", "erk")
+    for method in ("rigl_sg", "rigl_sm")
+    for density in (0.1, 0.2)
+]
 RECIPES = [
-    *[
-        paper_recipe(12, method, density, distribution)
-        for distribution in ("uniform", "erk")
-        for method in ("rigl_sg", "rigl_sm")
-        for density in (0.1, 0.2)
-    ],
+    *REDISTRIBUTION,
+    *[reinit_recipe(recipe) for recipe in REDISTRIBUTION if recipe.method == "rigl_sm"],
     *[mini_recipe(12, "rigl_sm", density, "uniform") for density in (0.1, 0.05)],
     *[drift_recipe(method) for method in ("rigl_sg", "rigl_sm", "snfs_reproduced")],
 ]

@@ -9,8 +9,8 @@ package's default. Plain fp32: without special instructions of the processor bf1
 slower, and these runs are for any machine.
 """
 
+from .paper_runs import NO_MASKS_TO_DRAW, TITLES
 from .recipe import Recipe
-from .wrn22 import NO_MASKS_TO_DRAW, TITLES
 
 
 def mini_recipe(
@@ -20,7 +20,7 @@ def mini_recipe(
 
     Args:
         chapter: where the book tells of it.
-        method: a key of `wrn22.TITLES`.
+        method: a key of `paper_runs.TITLES`.
         density: 1 for dense.
         distribution: of the first masks. "uniform" leaves the first layer dense; pruning ranks all
             layers, so that it has as many weights as the others from ERK masks.

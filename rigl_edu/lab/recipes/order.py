@@ -14,11 +14,11 @@ def place(recipe: Recipe, seed: int) -> tuple[int, int, bool, int]:
     """Sort key of a run: smaller goes first.
 
     The paper's story at ERK and density 0.1, seed 0, then its other seeds; other densities;
-    uniform masks; small dense networks; SNFS and DSR; redistribution; longer training; lottery
-    tickets, which need the masks of a pruning run; the rest. The shorter protocol goes first.
+    uniform masks; small dense networks; SNFS and DSR; redistribution; longer training; runs
+    that start from another's masks; the rest. The shorter protocol goes first.
     """
     method = recipe.method
-    if method == "lottery":
+    if recipe.ticket_of:
         step = 8
     elif recipe.name.endswith(("-2x", "-3x")):
         step = 7

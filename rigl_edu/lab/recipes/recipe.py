@@ -27,6 +27,7 @@ METHODS = (
     "snip",
 )
 PRECISIONS = ("fp32", "bf16", "fp16")
+CROPS = ("padded", "zoomed")
 ENGINES = ("eager", "compiled")
 
 
@@ -59,14 +60,16 @@ class Recipe:
         momentum: of SGD with Nesterov momentum.
         weight_decay: L2, on tensors with more than one dimension.
         label_smoothing: of the training loss.
-        augment: random crops (reflect-pad 4) and flips.
+        augment: random crops and flips.
+        crop: one of `CROPS`: of the old size from an image padded by 4, or of any size, enlarged.
         held_out: training images at the end of the order that are kept for validation.
         precision: one of `PRECISIONS`; bf16 and fp16 are autocast with float32 weights.
         engine: one of `ENGINES`; "compiled" is torch.compile, on a GPU with recorded graphs. The
             rewirings are outside.
         channels_last: memory layout of weights and images.
         checkpoint_every: steps between checkpoints.
-        ticket_of: of a lottery run, the name of the recipe whose final masks it starts from.
+        ticket_of: of a lottery run, the name of the recipe whose final masks it starts from; of a
+            rigl run, the same where it starts from such masks instead of random ones.
         limit: (training, test) images to keep, None for all.
         seeds: run by default.
         paper: the published result that this recipe reproduces, None if there is none.
@@ -96,6 +99,7 @@ class Recipe:
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
     augment: bool = True
+    crop: str = "padded"
     held_out: int = 0
     precision: str = "fp32"
     engine: str = "eager"
@@ -109,21 +113,20 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"{self.name}: method {self.method!r}, allowed: {', '.join(METHODS)}")
-        if self.precision not in PRECISIONS:
-            allowed = ", ".join(PRECISIONS)
-            raise ValueError(f"{self.name}: precision {self.precision!r}, allowed: {allowed}")
-        if self.engine not in ENGINES:
-            allowed = ", ".join(ENGINES)
-            raise ValueError(f"{self.name}: engine {self.engine!r}, allowed: {allowed}")
+        for what, allowed in (("precision", PRECISIONS), ("engine", ENGINES), ("crop", CROPS)):
+            if getattr(self, what) not in allowed:
+                found = f"{self.name}: {what} {getattr(self, what)!r}"
+                raise ValueError(f"{found}, allowed: {', '.join(allowed)}")
         if (self.method == "dense") != (self.density == 1.0):
             raise ValueError(
                 f"{self.name}: method {self.method!r} with density {self.density}; "
                 "dense has density 1, the others less"
             )
-        if (self.method == "lottery") != bool(self.ticket_of):
+        takes = {"lottery": (True,), "rigl": (True, False)}.get(self.method, (False,))
+        if bool(self.ticket_of) not in takes:
             raise ValueError(
-                f"{self.name}: method {self.method!r} with ticket_of {self.ticket_of!r}; "
-                "a lottery run names the recipe it takes its masks from, the others none"
+                f"{self.name}: method {self.method!r} with ticket_of {self.ticket_of!r}; a lottery "
+                "run names the recipe it takes its masks from, a rigl run may, the others do not"
             )
 
 
