@@ -1,4 +1,4 @@
-"""The command line: `python -m rigl_edu list | run | table | layers | doctor`.
+"""The command line: `python -m rigl_edu list | run | table | claims | layers | doctor`.
 
 Exit status: 0 done, 1 a run diverged, 2 bad input (one line says what), 130 stopped by Ctrl-C.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from . import cost, data, distributed, doctor, queue
+from . import claims_cli, cost, data, distributed, doctor, queue
 from .layer_densities import layer_report
 from .plans import (
     Plan,
@@ -46,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return list_recipes(args.names)
     if args.command == "table":
         return print_table(args)
+    if args.command == "claims":
+        with bad_input():
+            return claims_cli.main(args)
     if args.command == "layers":
         return print_layers(args)
     if args.command == "doctor":
@@ -55,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The four commands and their options."""
+    """The commands and their options."""
     parser = argparse.ArgumentParser(prog="python -m rigl_edu", description="Sparse training.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     n = commands.add_parser("list", help="recipes, the minutes and disk they take, their records")
@@ -89,6 +92,9 @@ def make_parser() -> argparse.ArgumentParser:
     w = commands.add_parser("layers", help="where the weights are at the end, layer by layer")
     w.add_argument("name", help="chapter (12 or ch12), recipe, or pattern such as 'drift-*'")
     w.add_argument("--out", type=Path, default=RESULTS, help="directory of the records")
+
+    c = commands.add_parser("claims", help="the paper's claims, judged by its runs and by ours")
+    claims_cli.add_arguments(c)
 
     commands.add_parser("doctor", help="versions, devices, data, speed, and what to do")
     return parser
@@ -228,9 +234,7 @@ def runs_asked_for(args: argparse.Namespace, device: torch.device) -> list[Plan]
         if device.type == "cpu":
             recipes = [recipe for recipe in recipes if fits_a_cpu(recipe)]
             left = len(RECIPES) - len(recipes)
-            print(
-                f"{left} recipes are left out: without a GPU they take days. Name them to run them."
-            )
+            print(f"left out: {left} recipes that take days without a GPU; name them to run them")
     if args.fast:
         recipes = [fast(recipe) for recipe in recipes]
     if args.smoke:
@@ -256,8 +260,10 @@ def do_runs(
     """Do the planned runs; returns the exit status."""
     loaded: dict[str, data.Dataset] = {}
     diverged: list[Plan] = []
+    begun: list[Plan] = []
 
     def train(plan: Plan) -> None:
+        begun.append(plan)
         if plan.location not in loaded:
             loaded.clear()
             loaded[plan.location] = data.load(plan.location).to(device)
@@ -287,10 +293,11 @@ def do_runs(
             else:
                 left = queue.work(todo, train, deadline, again=args.force)
     except KeyboardInterrupt:
-        print(f"\nstopped and saved. Continue with:\n  {go_on}")
+        print(f"\nstopped; {begun[-1].checkpoint} is saved. Continue with:\n  {go_on}")
         return 130
     except OutOfTime:
-        print(f"the budget is used up; the run is saved. Continue with:\n  {go_on}")
+        saved = begun[-1].checkpoint
+        print(f"the budget is used up; {saved} is saved. Continue with:\n  {go_on}")
         return 0
     for plan in left:
         print(f"{plan.recipe.name} seed {plan.seed}: left; {queue.why_left(plan, deadline)}")

@@ -28,7 +28,7 @@ def place(recipe: Recipe, seed: int) -> tuple[int, int, bool, int]:
         step = 5
     elif method == "small_dense":
         step = 4
-    elif method not in METHOD_ORDER[:5] or "lr" in recipe.name:
+    elif method not in METHOD_ORDER[:5] or recipe.name.endswith("-50k") or "lr" in recipe.name:
         step = 9
     elif recipe.distribution == "uniform" and method not in ("dense", "pruning"):
         step = 3

@@ -1,0 +1,134 @@
+"""The ledger on a page: a table for each topic, and its intervals as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from ..lab.claims import Entry, by_place
+from ..lab.claims_cli import by_sentence, commands, difference_text, html_ledger, side_title
+from ..lab.paper_claims import region
+from ..lab.recipes import RECIPES
+from ..lab.records import RESULTS, record_path
+from ..lab.tables import html_of, make_row
+from ..lab.verdict import FAILS, HOLDS, NOT_RUN, UNDECIDED
+from .html import Html, columns
+from .style import BLUE, INK, MUTED, ORANGE
+
+HEADER = ("claim", "the paper's runs", "ours, full", "ours, mini")
+# Shape and fill tell the verdicts apart without the colour.
+MARKS = {HOLDS: ("o", BLUE, BLUE), UNDECIDED: ("o", "white", MUTED), FAILS: ("X", ORANGE, INK)}
+
+
+def ledger_table(entries: Iterable[Entry], topic: str) -> Html:
+    """A row for each claim and data set: by density the difference, its interval, the verdict.
+
+    Args:
+        entries: of `lab.claims.ledger`.
+        topic: a key of `lab.paper_claims.TOPICS`.
+    """
+    lines, plain = [], []
+    for claim, group in by_sentence(entry for entry in entries if entry.claim.topic == topic):
+        for dataset in dict.fromkeys(entry.dataset for entry in group):
+            mine = [entry for entry in group if entry.dataset == dataset]
+            by_whose = [[e for e in mine if e.whose == w] for w in ("paper", "full", "mini")]
+            where = f'<span style="font-weight:400">{dataset}; {escape(claim.where)}</span>'
+            title = f'<div style="min-width:13em">{escape(claim.sentence)}<br>{where}</div>'
+            lines.append((title, *[cell(part) for part in by_whose]))
+            plain += [(claim.sentence, f"{e.density:g}", e.whose, e.data, *result(e)) for e in mine]
+    return Html(html_of(HEADER, lines), columns(*plain))
+
+
+def cell(entries: Sequence[Entry]) -> str:
+    """Entries of one claim, data set and protocol: a line a density, and the command for the rest.
+
+    Our lines stand under the name of their data, because that may be another than the paper's.
+    """
+    lines = []
+    judged = [entry for entry in entries if entry.verdict != NOT_RUN]
+    for data, precision in dict.fromkeys((entry.data, entry.precision) for entry in judged):
+        if judged[0].whose != "paper":
+            lines.append(escape(f"{data}, {precision}"))
+        lines += [
+            f"{entry.density:g}: {' '.join(result(entry))}"
+            for entry in judged
+            if (entry.data, entry.precision) == (data, precision)
+        ]
+    text = "".join(f'<div style="white-space:nowrap">{line}</div>' for line in lines)
+    for command in commands(entries):
+        text += f"<details><summary>not run yet</summary><code>{escape(command)}</code></details>"
+    return text or "–"
+
+
+def whole_ledger(entries: Sequence[Entry]) -> Html:
+    """Every entry with both means, seeds and devices, folded away."""
+    title = f"All {len(entries)} entries, with both means, seeds and devices"
+    text = f"<details><summary>{title}</summary>{html_ledger(entries)}</details>"
+    return Html(text, f"{title}: python -m rigl_edu claims")
+
+
+def result(entry: Entry) -> tuple[str, str]:
+    """Difference with its interval, and verdict."""
+    found = entry.difference
+    return ("" if found is None else difference_text(found), entry.verdict)
+
+
+def draw_intervals(entries: Iterable[Entry], ax: Axes, reach: float = 3.0) -> Axes:
+    """Judged entries from top to bottom: the interval of each, on the region that its claim names.
+
+    Args:
+        entries: those that were not run are left out.
+        ax: where to draw.
+        reach: points to show on either side of 0; longer intervals are cut off.
+    """
+    judged = [entry for entry in entries if entry.difference is not None]
+    for y, entry in enumerate(judged):
+        found, (low, high) = entry.difference, region(entry.claim.relation, entry.dataset)
+        assert found is not None
+        left, right = max(low, -reach), min(high, reach)
+        ax.barh(y, right - left, left=left, height=0.8, color="#e8f1f7", zorder=1)
+        marker, face, edge = MARKS[entry.verdict]
+        ax.plot([found.low, found.high], [y, y], color=edge, linewidth=1.5, zorder=2)
+        ax.plot(found.mean, y, marker, color=face, markeredgecolor=edge, markersize=7, zorder=3)
+    ax.axvline(0, color=INK, linewidth=0.8)
+    ax.set_yticks(range(len(judged)), [label(entry) for entry in judged], fontsize=8)
+    ax.set(xlim=(-reach, reach), ylim=(len(judged) - 0.4, -0.6))
+    ax.set_xlabel("first - second, points of test accuracy")
+    ax.grid(axis="y", visible=False)
+    return ax
+
+
+def label(entry: Entry) -> str:
+    """For example "RigL, ERK masks - SET, ERK masks, 0.1"."""
+    first, second = side_title(entry.claim.first), side_title(entry.claim.second)
+    return f"{first} - {second}, {entry.density:g}"
+
+
+def record_links(records: Iterable[dict[str, Any]], protocol: str, repository: str) -> Html:
+    """The records behind a protocol's entries, folded: a line a recipe, data set and precision.
+
+    Args:
+        records: all there are; those of another version of their recipe are left out.
+        protocol: how the recipes' names begin, for example "mini-".
+        repository: address of the repository's main branch.
+    """
+    records = list(records)
+    names = [name for name in RECIPES if name.startswith(protocol)]
+    groups = [runs for name in names for runs in by_place(name, records).values()]
+    lines = []
+    for row in map(make_row, groups):
+        links = " ".join(
+            f'<a href="{repository}/{record_path(RESULTS, row.recipe, row.data, seed).as_posix()}">'
+            f"{seed}</a>"
+            for seed in row.accuracies
+        )
+        spread = "" if row.sd is None else f" ± {row.sd:.2f}"
+        accuracy = f"{row.mean:.2f}{spread}"
+        lines.append((row.recipe, escape(row.data), row.precision, accuracy, links))
+    header = ("recipe", "data", "precision", "test accuracy %", "records, by seed")
+    title = f"{sum(map(len, groups))} records of {len(groups)} recipes"
+    text = f"<details><summary>{title}</summary>{html_of(header, lines)}</details>"
+    return Html(text, columns(*[line[:-1] for line in (header, *lines)]))
