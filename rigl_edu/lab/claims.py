@@ -204,7 +204,8 @@ def recipe_name(side: Side, dataset: str, density: float, whose: str) -> str:
         masks = "erk" if side.masks == "-" else side.masks
         return mini_name(side.method, density, masks, side.times)
     masks = "uniform" if side.masks == "-" else side.masks
-    name = run_name(NETWORKS[dataset], side.method, density, masks, side.times)
+    method = side.method.replace("_", "-") if side.method == "rigl_reinit" else side.method
+    name = run_name(NETWORKS[dataset], method, density, masks, side.times)
     return f"{name}-lr0.1-a{side.alpha}-t{side.delta_t}" if tuned else name
 
 

@@ -14,7 +14,7 @@ from . import paper
 
 CLAIMS = Path(__file__).with_name("paper_claims.csv")
 
-# What the paper calls the methods; the last of them has no recipe.
+# What the paper calls the methods; the last of them is RigL with other first masks.
 NAMES = {**paper.NAMES, "rigl_reinit": "RigL re-init from RigL-SM"}
 
 # Points within which two accuracies are similar. The paper says "match" without a margin; these are

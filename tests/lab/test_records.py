@@ -120,7 +120,7 @@ def test_one_seed_has_no_deviation(real):
     [
         {"data": {"name": "cifar10-jpeg"}},
         {"data": {"fingerprint": "0" * 64}},
-        {"precision": "fp32"},
+        {"precision": "bf16"},
         {"recipe": {"name": "mini-rigl-0.1"}},
         {"recipe_fingerprint": "0" * 64},
     ],

@@ -59,14 +59,11 @@ def test_beside_paper_has_our_mean_and_a_link_for_each_record():
         assert f"<td>{row.mean:.2f}" in html and f"<td>{row.data}</td>" in html
 
 
-def test_all_runs_of_the_small_protocol_are_recorded_three_seeds_each():
-    rows = [
-        r for r in table_rows(load_records(published_results())) if r.recipe.startswith("mini-")
-    ]
-    assert {r.recipe: sorted(r.accuracies) for r in rows if r.data == "cifar10-jpeg"} == {
-        name: [0, 1, 2]
-        for name in (
-            "mini-dense",
-            *(f"mini-{m}-{d}" for d in ("0.1", "0.05") for m in ("static", "set", "rigl")),
-        )
-    }
+def test_chapter_11s_runs_of_the_mini_protocol_are_recorded_three_seeds_each():
+    rows = [r for r in table_rows(load_records(published_results())) if r.data == "cifar10-jpeg"]
+    seeds = {row.recipe: sorted(row.accuracies) for row in rows}
+    for name in (
+        "mini-dense",
+        *(f"mini-{m}-{d}" for d in ("0.1", "0.05") for m in ("static", "set", "rigl")),
+    ):
+        assert seeds[name] == [0, 1, 2], name
