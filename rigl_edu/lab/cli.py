@@ -1,4 +1,4 @@
-"""The command line: `python -m rigl_edu list | run | table | claims | layers | doctor`.
+"""The command line: `python -m rigl_edu list | run | sweep | table | claims | layers | doctor`.
 
 Exit status: 0 done, 1 a run diverged, 2 bad input (one line says what), 130 stopped by Ctrl-C.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from . import claims_cli, cost, data, distributed, doctor, queue
+from . import claims_cli, cost, data, distributed, doctor, queue, sweep_cli
 from .layer_densities import layer_report
 from .plans import (
     Plan,
@@ -46,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return list_recipes(args.names)
     if args.command == "table":
         return print_table(args)
+    if args.command == "sweep":
+        return sweep_cli.main(args, shlex.join(["python", "-m", "rigl_edu", *argv]))
     if args.command == "claims":
         with bad_input():
             return claims_cli.main(args)
@@ -95,6 +97,9 @@ def make_parser() -> argparse.ArgumentParser:
 
     c = commands.add_parser("claims", help="the paper's claims, judged by its runs and by ours")
     claims_cli.add_arguments(c)
+
+    s = commands.add_parser("sweep", help="search alpha and Delta T with Optuna")
+    sweep_cli.add_arguments(s)
 
     commands.add_parser("doctor", help="versions, devices, data, speed, and what to do")
     return parser
