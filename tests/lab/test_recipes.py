@@ -142,6 +142,20 @@ def test_mini_recipes_scale_the_papers_schedule():
         assert recipe.paper is None and recipe.precision == "fp32"
 
 
+def test_the_ladder_is_the_mini_protocol_on_the_papers_network():
+    ladder = [recipe for name, recipe in RECIPES.items() if name.startswith("ladder-")]
+    assert [r.method for r in ladder] == ["dense", "static", "set", "rigl", "pruning"]
+    for recipe in ladder:
+        assert cost.total_steps(recipe, "cifar10") == 15 * 235
+        assert recipe.drops == (3525 * 30 // 88, 3525 * 60 // 88) and recipe.until == 2643
+        mini = RECIPES[recipe.name.replace("ladder", "mini")]
+        same = ("model_args", "epochs", "limit", "drops", "until", "checkpoint_every")
+        said = ("name", "title", "chapter", *same)
+        assert replace(recipe, **{field: getattr(mini, field) for field in said}) == mini
+        paper = RECIPES["wrn22-dense"].model_args | {"dropout": 0.0}
+        assert recipe.model_args == paper
+
+
 def test_a_lottery_run_takes_the_masks_of_a_pruning_run_of_its_length_and_data():
     tickets = [recipe for recipe in RECIPES.values() if recipe.method == "lottery"]
     assert len(tickets) == 6

@@ -1,7 +1,8 @@
-"""Chapter 11, RigL: Tables 2 and 3, Figures 1 and 2, and the mini protocol."""
+"""Chapter 11, RigL: Tables 2 and 3, Figures 1 and 2, the mini protocol, and a short ladder."""
 
 from dataclasses import replace
 
+from .ladder import ladder_recipe
 from .mini import mini_recipe
 from .paper_runs import DENSITIES
 from .recipe import Recipe
@@ -40,4 +41,5 @@ RECIPES = [
         for method in ("static", "set", "rigl")
     ],
     *[mini_recipe(11, "rigl", density, "uniform") for density in (0.1, 0.05)],
+    *[ladder_recipe(11, method) for method in ("dense", "static", "set", "rigl", "pruning")],
 ]
