@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from rigl_edu.sparse import forward_flops
 
@@ -70,28 +69,30 @@ def network(fields: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def parameters(recipe: Recipe) -> int:
     """Of the network for ten classes and the shape of its usual data, without allocating any."""
-    return sum(p.numel() for p in on_no_device(recipe).parameters())
+    return size_and_flops(recipe)[0]
 
 
 def dense_training_flops(recipe: Recipe, steps: int) -> float:
     """FLOPs of dense training in all: three forward passes an image, whatever the method saves."""
-    shape = (1, 8, 8) if recipe.model == "mlp" else (3, 32, 32)
-    return 3 * forward_flops(on_no_device(recipe), shape) * recipe.batch * steps
+    return 3 * size_and_flops(recipe)[1] * recipe.batch * steps
 
 
-def on_no_device(recipe: Recipe) -> nn.Module:
-    """The recipe's network for ten classes with shapes and no values."""
-    return built(recipe.model, json.dumps(dict(recipe.model_args)), width_scale(recipe))
+def size_and_flops(recipe: Recipe) -> tuple[int, int]:
+    """Parameters and dense forward FLOPs of the recipe's network, for ten classes."""
+    return measured(recipe.model, json.dumps(dict(recipe.model_args)), width_scale(recipe))
 
 
 @cache
-def built(model: str, model_args: str, scale: float) -> nn.Module:
-    """A network on no device; of hundreds of recipes only few differ in it."""
+def measured(model: str, model_args: str, scale: float) -> tuple[int, int]:
+    """Of a network with shapes and no values; hundreds of recipes share few of them."""
     args = json.loads(model_args) | {"scale": scale}
     with torch.device("meta"):
         if model == "mlp":
-            return BUILDERS["mlp"]((64, *args.pop("hidden"), 10), **args)
-        return BUILDERS[model](**args)
+            network = BUILDERS["mlp"]((64, *args.pop("hidden"), 10), **args)
+        else:
+            network = BUILDERS[model](**args)
+    shape = (1, 8, 8) if model == "mlp" else (3, 32, 32)
+    return sum(p.numel() for p in network.parameters()), forward_flops(network, shape)
 
 
 def disk(location: str, parameters: int, root: Path = Path("data")) -> str:

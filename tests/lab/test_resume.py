@@ -104,7 +104,7 @@ def assert_same(a, b, path=""):
         assert a.keys() == b.keys(), path
         for key in a:
             assert_same(a[key], b[key], f"{path}.{key}")
-    elif isinstance(a, list):
+    elif isinstance(a, (list, tuple)):
         assert len(a) == len(b), path
         for i, (x, y) in enumerate(zip(a, b, strict=True)):
             assert_same(x, y, f"{path}[{i}]")
