@@ -297,13 +297,12 @@ def do_runs(
                 left = queue.work_together(todo, train)
             else:
                 left = queue.work(todo, train, deadline, again=args.force)
-    except KeyboardInterrupt:
-        print(f"\nstopped; {begun[-1].checkpoint} is saved. Continue with:\n  {go_on}")
-        return 130
-    except OutOfTime:
-        saved = begun[-1].checkpoint
-        print(f"the budget is used up; {saved} is saved. Continue with:\n  {go_on}")
-        return 0
+    except (KeyboardInterrupt, OutOfTime) as reason:
+        in_time = isinstance(reason, OutOfTime)
+        saved = [f"; {plan.checkpoint} is saved" for plan in begun[-1:] if plan.checkpoint.exists()]
+        why = "the budget is used up" if in_time else "\nstopped"
+        print(f"{why}{''.join(saved)}. Continue with:\n  {go_on}")
+        return 0 if in_time else 130
     for plan in left:
         print(f"{plan.recipe.name} seed {plan.seed}: left; {queue.why_left(plan, deadline)}")
     return 1 if diverged else 0
