@@ -22,12 +22,7 @@ RECORD = Path("data/smoke/mini-rigl-0.1-smoke__digits-3x32x32__seed0.json")
 CHECKPOINT = Path("data/smoke/checkpoints/mini-rigl-0.1-smoke__digits-3x32x32__seed0.pt")
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def refused(capsys, *argv):

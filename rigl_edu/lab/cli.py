@@ -192,12 +192,15 @@ def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
         deadline = None if args.budget is None else time.monotonic() + queue.seconds_of(args.budget)
         check_numbers(args)
         plans = runs_asked_for(args, device)
-        todo = plans if args.force else [plan for plan in plans if not is_done(plan)]
+        todo = []
         for plan in plans:
-            if plan not in todo and not args.quiet:
-                print(why_skipped(plan))
-            if plan in todo and not args.resume and not args.force and not args.pending:
+            if not args.force and is_done(plan):
+                if not args.quiet:
+                    print(why_skipped(plan))
+                continue
+            if not (args.resume or args.force or args.pending):
                 refuse_checkpoint(plan)
+            todo.append(plan)
         todo = with_tickets(todo)
         if args.threads:
             torch.set_num_threads(args.threads)

@@ -29,8 +29,9 @@ def train_size(recipe: Recipe, location: str) -> int:
     return size - recipe.held_out
 
 
+@cache
 def count_images(directory: Path) -> int:
-    """Image files in <directory>/<class>/."""
+    """Image files in <directory>/<class>/; asked for by every recipe, so counted once."""
     return sum(path.suffix.lower() in IMAGE_SUFFIXES for path in directory.rglob("*.*"))
 
 
@@ -88,11 +89,11 @@ def measured(model: str, model_args: str, scale: float) -> tuple[int, int]:
     args = json.loads(model_args) | {"scale": scale}
     with torch.device("meta"):
         if model == "mlp":
-            network = BUILDERS["mlp"]((64, *args.pop("hidden"), 10), **args)
+            built = BUILDERS["mlp"]((64, *args.pop("hidden"), 10), **args)
         else:
-            network = BUILDERS[model](**args)
+            built = BUILDERS[model](**args)
     shape = (1, 8, 8) if model == "mlp" else (3, 32, 32)
-    return sum(p.numel() for p in network.parameters()), forward_flops(network, shape)
+    return sum(p.numel() for p in built.parameters()), forward_flops(built, shape)
 
 
 def disk(location: str, parameters: int, root: Path = Path("data")) -> str:

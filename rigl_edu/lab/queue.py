@@ -79,7 +79,8 @@ def work(
         for plan in left:
             if deadline is not None and time.monotonic() >= deadline:
                 return left
-            if not has_ticket(plan.recipe, plan.checkpoint) and (again or not is_done(plan)):
+            # In this order: the first asks for a file, the second reads one.
+            if (again or not is_done(plan)) and not has_ticket(plan.recipe, plan.checkpoint):
                 continue
             with claimed(plan) as mine:
                 if mine:

@@ -23,12 +23,7 @@ REPOSITORY = Path(__file__).parents[2]
 CHECKPOINTS = Path("data/smoke/checkpoints")
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def started(*argv, code=None):
