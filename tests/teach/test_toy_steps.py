@@ -13,6 +13,7 @@ from torch import nn
 from rigl_edu import RigL, sparsify
 from rigl_edu.sparse import Layer, decide, drop, drop_count, gradient, grow, magnitude
 from rigl_edu.teach import six_by_six, toys
+from rigl_edu.teach.layers import places
 
 JS = Path(__file__).parents[1] / "js"
 REWIRE = Path(toys.__file__).with_name("rewire.js")
@@ -137,8 +138,8 @@ def test_the_words_of_the_card_are_the_packages_decision():
     view = Layer("layer", example.weight, example.mask, example.gradient, None, torch.Generator())
     (new,) = decide([view], 0.3, magnitude, gradient)
     words = toys.rewire(example).plain
-    assert f"smallest |w|, at {toys.places(example.mask & ~new.kept)}," in words
-    assert f"RigL by |gradient|, at {toys.places(new.after & ~new.kept)}." in words
+    assert f"smallest |w|, at {places(example.mask & ~new.kept)}," in words
+    assert f"RigL by |gradient|, at {places(new.after & ~new.kept)}." in words
 
 
 @pytest.mark.parametrize("fraction", [0, 1, 0.25, -0.3])
@@ -150,8 +151,9 @@ def test_a_fraction_the_slider_does_not_have_is_refused(fraction):
 def test_a_toy_is_small_self_contained_and_the_same_every_time():
     html = toys.rewire(six_by_six()).html
     assert html == toys.rewire(six_by_six()).html
-    assert len(toys.source("toy.js")) + len(toys.source("rewire.js")) < 8000
-    assert "http" not in html and "import" not in html.replace("!important", "")
+    assert len(toys.source("toy.js")) + len(toys.source("rewire.js")) < 12000
+    nothing_loaded = html.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
+    assert "http" not in nothing_loaded and "import" not in html.replace("!important", "")
 
 
 def test_the_layer_makes_the_three_rules_differ():

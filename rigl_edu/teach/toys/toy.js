@@ -50,6 +50,50 @@ const toy = {
     };
     return { node: toy.el("div", {}, toy.el("table", {}, caption, toy.el("tbody", {}, ...body))), show };
   },
+  // Horizontal bars with their names and numbers, as a table. A bar is {name, value, text, kind}.
+  bars(caption) {
+    const body = toy.el("tbody");
+    const node = toy.el("div", { class: "toy-bars" }, toy.el("table", {}, toy.el("caption", {}, caption), body));
+    const show = (bars, top) => body.replaceChildren(...bars.map(({ name, value, text, kind = "plus" }) => {
+      const bar = toy.el("i", { class: kind });
+      bar.style.width = `${Math.min(100, Math.max(0, (100 * value) / top))}%`;
+      return toy.el("tr", {}, toy.el("th", { scope: "row" }, name), toy.el("td", {}, bar), toy.el("td", {}, text));
+    }));
+    return { node, show };
+  },
+  // Axes and what is drawn on them. A series is {points: [[x, y], ...], kind, dots: true | false}.
+  // kind: "plus", "minus", "score" or "ring" gives the colour; xs and ys are the ticks, their
+  // first and last the range; `title` says in words what is seen.
+  plot({ xlabel, ylabel, xs, ys, width = 330, height = 200 }) {
+    const svg = (tag, attributes, ...children) => {
+      const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+      for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+      node.append(...children);
+      return node;
+    };
+    const [left, right, up, down] = [44, 10, 8, 36];
+    const at = (value, ticks, from, to) => from + ((value - ticks[0]) / (ticks.at(-1) - ticks[0])) * (to - from);
+    const x = (value) => at(value, xs, left, width - right).toFixed(1);
+    const y = (value) => at(value, ys, height - down, up).toFixed(1);
+    const text = (string, attributes) => svg("text", attributes, string);
+    const axes = [
+      ...xs.map((tick) => svg("line", { class: "tick", x1: x(tick), x2: x(tick), y1: up, y2: height - down })),
+      ...ys.map((tick) => svg("line", { class: "tick", x1: left, x2: width - right, y1: y(tick), y2: y(tick) })),
+      ...xs.map((tick) => text(tick, { x: x(tick), y: height - down + 15, "text-anchor": "middle" })),
+      ...ys.map((tick) => text(tick, { x: left - 6, y: Number(y(tick)) + 4, "text-anchor": "end" })),
+      text(xlabel, { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }),
+      text(ylabel, { transform: `translate(11 ${(up + height - down) / 2}) rotate(-90)`, "text-anchor": "middle" }),
+    ];
+    const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", class: "toy-plot" });
+    const show = (title, series) => {
+      drawing.setAttribute("aria-label", title);
+      drawing.replaceChildren(...axes, ...series.flatMap(({ points, kind = "plus", dots = false }) =>
+        dots
+          ? points.map(([a, b]) => svg("circle", { class: kind, cx: x(a), cy: y(b), r: 4.5 }))
+          : [svg("polyline", { class: kind, points: points.map(([a, b]) => `${x(a)},${y(b)}`).join(" ") })]));
+    };
+    return { node: toy.el("div", {}, drawing), show };
+  },
   // Build every toy of this name that stands in the document and is not built yet.
   mount(name, build) {
     for (const root of document.querySelectorAll(`.rigl-toy[data-toy="${name}"]:not([data-live])`)) {
