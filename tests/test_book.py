@@ -3,6 +3,7 @@
 Outputs are recomputed by nbval (`make test`, `make nbval`), not here.
 """
 
+import ast
 import json
 import re
 import subprocess
@@ -73,6 +74,21 @@ def test_every_picture_says_what_it_shows(path):
         if images(cell):
             alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
             assert len(alt.split()) >= 8, f"no alt text that states a finding: {cell.source[:80]!r}"
+
+
+SHOWN_ONLY_AT_THE_END = {"show_source", "full_run", "cost_row", "quiz", "toys", "Html"}
+
+
+@by_name
+def test_what_a_cell_makes_to_be_shown_is_its_last_line(path):
+    """A notebook shows what a cell ends with; an expression before it is made for nothing."""
+    for cell in code_cells(path):
+        if cell.source.lstrip().startswith(("%", "!")) or "%pip" in cell.source:
+            continue
+        for statement in ast.parse(cell.source).body[:-1]:
+            if isinstance(statement, ast.Expr):
+                names = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+                assert not names & SHOWN_ONLY_AT_THE_END, ast.unparse(statement)
 
 
 @by_name

@@ -15,18 +15,26 @@ PACKAGE = Path(__file__).parent.parent
 
 
 def show_source(
-    thing: Callable[..., Any] | type, docstring: bool = True, fold: str = ""
+    *things: Callable[..., Any] | type, docstring: bool = True, fold: str = ""
 ) -> Markdown:
-    """The source of a function or class, highlighted, under the path of its file.
+    """The source of functions or classes, highlighted, each under the path of its file.
 
     Args:
-        thing: a function, method or class of this package.
+        things: functions, methods or classes of this package. A notebook shows what a cell ends
+            with and nothing before it, so several belong in one call.
         docstring: False leaves out its docstrings.
         fold: a title; the code is then folded away under it.
 
     Raises:
         ValueError: for something that this package did not define.
     """
+    text = "\n\n".join(_listing(thing, docstring) for thing in things)
+    if fold:
+        text = f"<details><summary>{fold}</summary>\n\n{text}\n\n</details>"
+    return Markdown(text)
+
+
+def _listing(thing: Callable[..., Any] | type, docstring: bool) -> str:
     thing = inspect.unwrap(thing)  # through decorators such as torch.no_grad()
     file = Path(inspect.getfile(thing))
     if PACKAGE not in file.parents:
@@ -36,10 +44,7 @@ def show_source(
         code = _without_docstrings(code)
     # No line number: it would change with every edit above.
     path = file.relative_to(PACKAGE.parent).as_posix()
-    text = f"`{path}`\n\n```python\n{code}\n```"
-    if fold:
-        text = f"<details><summary>{fold}</summary>\n\n{text}\n\n</details>"
-    return Markdown(text)
+    return f"`{path}`\n\n```python\n{code}\n```"
 
 
 def _without_docstrings(code: str) -> str:
