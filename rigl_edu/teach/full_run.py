@@ -11,15 +11,16 @@ from ..lab.tables import html_of, make_row
 from .html import Html, columns
 
 REPOSITORY = "https://github.com/rigl-edu/rigl_edu/blob/main"
-HEADER = ("run", "the paper", "ours", "our data", "training FLOPs", "minutes", "records")
+HEADER = ("run", "the paper", "ours", "FLOPs", "minutes", "records")
 NOT_YET = "not run yet"
 
 
 def full_run(*names: str) -> Html:
     """One line a recipe, or several if its records are of several data sets or precisions.
 
-    Accuracy is test accuracy in percent, mean ± standard deviation over seeds. Training FLOPs are a
-    share of dense training. Records of another version of a recipe are left out.
+    Accuracy is test accuracy in percent, mean ± standard deviation over seeds; below ours stands
+    the data it was measured on. FLOPs are of training, as a share of dense training. Records of
+    another version of a recipe are left out.
 
     Args:
         names: of recipes, as `python -m rigl_edu list` prints them.
@@ -28,13 +29,16 @@ def full_run(*names: str) -> Html:
         KeyError: for a name that no recipe has.
     """
     records = load_records(published_results())
-    lines = []
+    plain, lines = [HEADER[:-1]], []  # a terminal has no links
     for name in names:
         recipe = RECIPES[name]
-        paper = "–" if recipe.paper is None else f"{recipe.paper.result} ({recipe.paper.table})"
+        title = f"{escape(recipe.title)}<br><code>{name}</code>"
+        title = f'<div style="white-space:normal;min-width:13em">{title}</div>'
+        paper = ("–", "") if recipe.paper is None else (recipe.paper.result, recipe.paper.table)
         groups = list(by_place(name, records).values())
         if not groups:
-            lines.append((recipe.title, paper, NOT_YET, "", "", "", f"<code>{name}</code>"))
+            plain.append((recipe.title, " ".join(paper), NOT_YET, "", ""))
+            lines.append((title, "<br>".join(paper), NOT_YET, "", "", ""))
         for row in map(make_row, groups):
             links = " ".join(
                 f'<a href="{REPOSITORY}/'
@@ -42,8 +46,9 @@ def full_run(*names: str) -> Html:
                 for seed in row.accuracies
             )
             spread = "" if row.sd is None else f" ± {row.sd:.2f}"
-            flops, minutes = f"{row.train_flops_ratio:.3f}", f"{row.minutes:.1f}"
-            ours = f"{row.mean:.2f}{spread}"
-            lines.append((recipe.title, paper, ours, escape(row.data), flops, minutes, links))
-    plain = columns(*[line[:-1] for line in (HEADER, *lines)])  # a terminal has no links
-    return Html(html_of(HEADER, lines), plain)
+            ours = (f"{row.mean:.2f}{spread}", row.data)
+            rest = (f"{row.train_flops_ratio:.3f}", f"{row.minutes:.1f}")
+            plain.append((recipe.title, " ".join(paper), " ".join(ours), *rest))
+            lines.append((title, "<br>".join(paper), "<br>".join(map(escape, ours)), *rest, links))
+    table = html_of(HEADER, lines)
+    return Html(f'<div style="white-space:nowrap">{table}</div>', columns(*plain))

@@ -5,7 +5,45 @@
 `check.receipt("Ada")` is JSON for an instructor.
 """
 
-from . import ch11, ch15
+from . import (
+    ch01,
+    ch02,
+    ch03,
+    ch04,
+    ch05,
+    ch06,
+    ch07,
+    ch08,
+    ch09,
+    ch10,
+    ch11,
+    ch12,
+    ch13,
+    ch14,
+    ch15,
+    ch17,
+)
 from .result import Case, Exercise, Result, receipt
 
-__all__ = ["Case", "Exercise", "Result", "ch11", "ch15", "receipt"]
+__all__ = [
+    "Case",
+    "Exercise",
+    "Result",
+    "ch01",
+    "ch02",
+    "ch03",
+    "ch04",
+    "ch05",
+    "ch06",
+    "ch07",
+    "ch08",
+    "ch09",
+    "ch10",
+    "ch11",
+    "ch12",
+    "ch13",
+    "ch14",
+    "ch15",
+    "ch17",
+    "receipt",
+]

@@ -4,6 +4,40 @@ Everything a student is asked to write and nothing else, so that a teacher can l
 out of a copy for students.
 """
 
-from . import ch11, ch15
+from . import (
+    ch01,
+    ch02,
+    ch03,
+    ch04,
+    ch05,
+    ch06,
+    ch07,
+    ch08,
+    ch09,
+    ch10,
+    ch11,
+    ch12,
+    ch13,
+    ch14,
+    ch15,
+    ch17,
+)
 
-__all__ = ["ch11", "ch15"]
+__all__ = [
+    "ch01",
+    "ch02",
+    "ch03",
+    "ch04",
+    "ch05",
+    "ch06",
+    "ch07",
+    "ch08",
+    "ch09",
+    "ch10",
+    "ch11",
+    "ch12",
+    "ch13",
+    "ch14",
+    "ch15",
+    "ch17",
+]

@@ -7,7 +7,30 @@ the words are computed by `rigl_edu.sparse`, the tiles by the JavaScript, and a 
 equal. One toy a file: `rewire.py` writes the card, `rewire.js` runs in it.
 """
 
+from .barrier import barrier
 from .card import card, flat, source
+from .equal_budget import equal_budget
+from .erk import erk
+from .greedy import greedy
+from .mask_cost import mask_cost
+from .redistribution import redistribution
+from .rewinding import rewinding
 from .rewire import rewire
+from .schedule import schedule
+from .threshold import threshold
 
-__all__ = ["card", "flat", "rewire", "source"]
+__all__ = [
+    "barrier",
+    "card",
+    "equal_budget",
+    "erk",
+    "flat",
+    "greedy",
+    "mask_cost",
+    "redistribution",
+    "rewinding",
+    "rewire",
+    "schedule",
+    "source",
+    "threshold",
+]

@@ -1,0 +1,296 @@
+"""Chapter 10, SNFS and DSR: a running mean, DSR's drop and its threshold, what SNFS can save."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ... import sparse
+from ..layers import places, six_by_six
+from .result import Answer, Case, Exercise
+
+# --- 1: the running mean ------------------------------------------------------------------------
+
+
+def _blend(gradients: list[Tensor], keep: float, add: float, start: Tensor | None = None) -> Tensor:
+    mean = torch.zeros_like(gradients[0]) if start is None else start
+    for gradient in gradients:
+        mean = keep * mean + add * gradient
+    return mean
+
+
+def _mean(name: str, gradients: list[Tensor], decay: float) -> Case:
+    expected = _blend(gradients, decay, 1 - decay)
+    hints = {
+        "The two factors are swapped: the old mean is kept by `decay`, the new gradient gets the "
+        "rest.": _blend(gradients, 1 - decay, decay),
+        "That is SGD's buffer: it adds the whole gradient. A mean adds only `1 - decay` of it.": (
+            _blend(gradients, decay, 1)
+        ),
+        "Each gradient counts the same here; the newest should count most.": torch.stack(
+            gradients
+        ).mean(0),
+        "It starts from the first gradient. Start from 0.": _blend(
+            gradients[1:], decay, 1 - decay, gradients[0]
+        ),
+        "It takes |gradient| before the mean. Signs must cancel first, that is what removes "
+        "noise; |·| comes when positions are ranked.": _blend(
+            [g.abs() for g in gradients], decay, 1 - decay
+        ),
+        "The gradients come oldest first.": _blend(gradients[::-1], decay, 1 - decay),
+    }
+
+    def test(answer: Answer) -> str:
+        copies = [gradient.clone() for gradient in gradients]
+        given = answer(copies, decay)
+        if given is None or given is ...:
+            return "It returned nothing."
+        if not isinstance(given, Tensor) or given.shape != expected.shape:
+            return f"It should return a tensor of shape {tuple(expected.shape)}."
+        if not all(a.equal(b) for a, b in zip(copies, gradients, strict=True)):
+            return "It changed the gradients in place: a mean only looks at them."
+        if torch.allclose(given, expected, atol=1e-6):
+            return ""
+        for hint, wrong in hints.items():
+            if torch.allclose(given, wrong, atol=1e-6):
+                return hint
+        return "The mean is not right; after one gradient g it must be (1 - decay) · g."
+
+    return Case(name, test)
+
+
+def _gradients(n: int) -> list[Tensor]:
+    g = torch.Generator().manual_seed(n)
+    return list(torch.randn(n, 2, 3, generator=g))
+
+
+running_mean = Exercise(
+    name="ch10.running_mean",
+    task="`running_mean(gradients, decay)`: M after all gradients of the list, oldest first. M "
+    "starts at 0, and each gradient g makes it `decay * M + (1 - decay) * g`.",
+    minutes=5,
+    difficulty=1,
+    clues=(
+        "A loop over the list, with one tensor that is replaced at each turn.",
+        "`mean = 0 * gradients[0]` is a zero of the right shape.",
+        "`mean = decay * mean + (1 - decay) * gradient`, a new tensor each time, returned at the "
+        "end.",
+    ),
+    cases=(
+        _mean("three gradients", _gradients(3), 0.9),
+        _mean("one gradient", _gradients(1), 0.9),
+        _mean("decay 0: no memory", _gradients(4), 0.0),
+        _mean("forty gradients", _gradients(40), 0.8),
+    ),
+)
+
+# --- 2: what DSR drops ----------------------------------------------------------------------------
+
+_Net = tuple[list[Tensor], list[Tensor]]
+
+
+def _views(weights: list[Tensor], masks: list[Tensor]) -> list[sparse.Layer]:
+    g = torch.Generator().manual_seed(0)
+    return [
+        sparse.Layer(str(i), weight, mask, weight, None, g)
+        for i, (weight, mask) in enumerate(zip(weights, masks, strict=True))
+    ]
+
+
+def _drops(name: str, net: _Net, threshold: float) -> Case:
+    weights, masks = net
+    expected = [new.kept for new in sparse.decide_dsr(_views(weights, masks), threshold)]
+
+    def test(answer: Answer) -> str:
+        given = answer([w.clone() for w in weights], [m.clone() for m in masks], threshold)
+        problem = _not_masks(given, masks)
+        if problem:
+            return problem
+        kept = [mask.bool() for mask in given]
+        for i, (left, right) in enumerate(zip(kept, expected, strict=True)):
+            if not left.equal(right):
+                return _slip(i, weights[i], masks[i], left, right, threshold)
+        return ""
+
+    return Case(name, test)
+
+
+def _not_masks(given: Any, masks: list[Tensor]) -> str:
+    if given is None or given is ...:
+        return "It returned nothing."
+    if isinstance(given, Tensor) or len(given) != len(masks):
+        return f"It should return a list of {len(masks)} masks, one for each layer."
+    for one, mask in zip(given, masks, strict=True):
+        if not isinstance(one, Tensor) or one.shape != mask.shape:
+            return f"Each mask should have its layer's shape, {tuple(mask.shape)} here."
+    return ""
+
+
+def _slip(
+    i: int, weight: Tensor, mask: Tensor, left: Tensor, right: Tensor, threshold: float
+) -> str:
+    if (left & ~mask).any():
+        return (
+            f"Layer {i}: it turned on {places(left & ~mask)}. Dropping only turns off; an emptied "
+            "layer gets back one of its *own* weights."
+        )
+    if left.equal(mask & ~right):
+        return "These are the dropped ones; return the masks of those that are kept."
+    if not left.any():
+        return (
+            f"Layer {i} lost all its weights, and a layer without any can never grow again. It "
+            "keeps its largest |w|."
+        )
+    if left.equal(mask & (weight >= threshold)):
+        return "Compare |w|, not w: a large negative weight is no small weight."
+    if left.equal(mask & (weight.abs() > threshold)):
+        return "A weight of exactly the threshold stays: |w| < threshold goes."
+    return (
+        f"Layer {i}: it keeps {places(left)}, right is {places(right)}. All layers have the same "
+        "threshold; each loses what is below it."
+    )
+
+
+def _two(scale: float = 1.0) -> _Net:
+    """The book's layer, and one like it with other values."""
+    layer = six_by_six()
+    second = torch.where(layer.mask, layer.random - 0.5, torch.zeros(()))
+    return [layer.weight, scale * second], [layer.mask, layer.mask]
+
+
+def _at_threshold() -> _Net:
+    weight = torch.tensor([[0.5, -0.25, 0.0], [0.0, -0.5, 0.125]])
+    return [weight], [weight != 0]
+
+
+dsr_drop = Exercise(
+    name="ch10.dsr_drop",
+    task="`dsr_drop(weights, masks, threshold)`: a list of bool masks, what DSR keeps. All active "
+    "weights with |w| < threshold go, in every layer. A layer that would lose all keeps its "
+    "largest |w|.",
+    minutes=10,
+    difficulty=2,
+    clues=(
+        "One comparison for each layer, and then a look at whether anything is left.",
+        "`left = mask & (weight.abs() >= threshold)`.",
+        "If `not left.any()`: `weight.abs().masked_fill(~mask, -1).argmax()` is the flat index of "
+        "the largest active weight; turn it on in `left.view(-1)`.",
+    ),
+    cases=(
+        _drops("two layers", _two(), 0.2),
+        _drops("weights at the threshold", _at_threshold(), 0.25),
+        _drops("nothing is small", _two(), 0.001),
+        _drops("a layer of small weights", _two(0.01), 0.2),
+    ),
+)
+
+# --- 3: the threshold -----------------------------------------------------------------------------
+
+
+def _next(dropped: int, target: int, hints: dict[float, str]) -> Case:
+    expected = sparse.next_threshold(0.01, dropped, target)
+
+    def test(answer: Answer) -> str:
+        given = answer(0.01, dropped, target)
+        if given is None or given is ...:
+            return "It returned nothing."
+        if abs(float(given) - expected) < 1e-12:
+            return ""
+        for wrong, hint in hints.items():
+            if abs(float(given) - wrong) < 1e-12:
+                return hint
+        return f"It gave {float(given):.4f}; right is {expected:.4f}."
+
+    return Case(f"{dropped} dropped, target {target}", test)
+
+
+_WIDE = "More than a tenth off the target is too far: the threshold must move."
+_NARROW = "Within a tenth of the target the threshold stays as it is."
+
+next_threshold = Exercise(
+    name="ch10.next_threshold",
+    task="`next_threshold(threshold, dropped, target)`: DSR's threshold for the next rewiring. "
+    "Halved if more than 1.1 × target were dropped, doubled if fewer than 0.9 × target, else kept.",
+    minutes=5,
+    difficulty=1,
+    clues=(
+        "If too many weights were below it, should the threshold rise or fall?",
+        "Three cases; the middle one changes nothing.",
+        "`if dropped > 1.1 * target: return threshold / 2`, and the mirror image of it.",
+    ),
+    cases=(
+        _next(
+            200,
+            100,
+            {
+                0.02: "The wrong way round: too many were below the threshold, so it must fall.",
+                0.01: "It never moves.",
+            },
+        ),
+        _next(50, 100, {0.005: "Too few were dropped, so it must rise.", 0.01: _WIDE}),
+        _next(105, 100, {0.005: _NARROW}),
+        _next(95, 100, {0.02: _NARROW}),
+        _next(115, 100, {0.01: _WIDE}),
+        _next(88, 100, {0.01: _WIDE}),
+        _next(0, 100, {0.01: "None were dropped: the threshold is far too low."}),
+    ),
+)
+
+# --- 4: what SNFS can save ------------------------------------------------------------------------
+
+
+def _density(share: float, hints: dict[str, float]) -> Case:
+    expected = (3 * share - 1) / 2 if share > 1 / 3 else None
+
+    def test(answer: Answer) -> str:
+        given = answer(share)
+        if given is ...:
+            return "It returned nothing."
+        if expected is None:
+            if given is None:
+                return ""
+            return (
+                f"It gave {given}. A third of dense training is the dense weight gradient; at or "
+                "below that no density will do: return None."
+            )
+        if given is None:
+            return "It returned nothing."
+        if abs(float(given) - expected) < 1e-9:
+            return ""
+        for hint, wrong in hints.items():
+            if abs(float(given) - wrong) < 1e-9:
+                return hint
+        return f"It gave {float(given):.3f}; right is {expected:.3f}."
+
+    return Case(f"share {share}", test)
+
+
+density_for = Exercise(
+    name="ch10.density_for",
+    task="`density_for(share)`: the density at which SNFS's training costs `share` of dense "
+    "training's FLOPs, or None if there is none. Take forward FLOPs proportional to the density, "
+    "f_S = d · f_D, and no redistribution.",
+    minutes=10,
+    difficulty=2,
+    clues=(
+        "SNFS costs 2 f_S + f_D, dense training 3 f_D. Put f_S = d · f_D in and divide.",
+        "(2 d + 1) / 3 = share. Solve for d. What does it give for share = 0.2?",
+        "d = (3 · share - 1) / 2, which must be above 0.",
+    ),
+    cases=(
+        _density(
+            0.5,
+            {
+                "That is a static mask's answer, 3 f_S: SNFS pays f_D for its gradients.": 0.5,
+                "Divide by dense *training*, 3 f_D, not by a forward pass.": -0.25,
+                "That is the share at density `share`; the question is the other way round.": 2 / 3,
+            },
+        ),
+        _density(0.4, {}),
+        _density(1.0, {}),
+        _density(0.2, {}),
+        _density(1 / 3, {}),
+    ),
+)
