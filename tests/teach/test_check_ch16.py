@@ -117,24 +117,24 @@ def full_matrix(listed, old_mask, new_mask):
     return full * new_mask
 
 
-@MUSEUM.wrong("break_even", "The starts take room")
-def half(rows, columns):
-    return 0.5
+@MUSEUM.wrong("speed_up", "Rewirings take time too")
+def no_rewiring(dense, sparse, rewiring, every):
+    return dense / sparse
 
 
-@MUSEUM.wrong("break_even", "its column takes 4 bytes")
-def values_alone(rows, columns):
-    return 1.0
+@MUSEUM.wrong("speed_up", "does not come on top")
+def on_top(dense, sparse, rewiring, every):
+    return every * dense / (every * sparse + rewiring)
 
 
-@MUSEUM.wrong("break_even", "One start more than there are rows")
-def one_start_short(rows, columns):
-    return (4 * rows * columns - 4 * rows) / (8 * rows * columns)
+@MUSEUM.wrong("speed_up", "Upside down")
+def inverted(dense, sparse, rewiring, every):
+    return ((every - 1) * sparse + rewiring) / (every * dense)
 
 
-@MUSEUM.wrong("break_even", "not 8")
-def long_integers(rows, columns):
-    return (4 * rows * columns - 8 * (rows + 1)) / (12 * rows * columns)
+@MUSEUM.wrong("speed_up", "ratios do not")
+def mean_of_ratios(dense, sparse, rewiring, every):
+    return ((every - 1) * dense / sparse + dense / rewiring) / every
 
 
 @pytest.mark.parametrize("exercise, answer, hint", MUSEUM.entries)

@@ -5,7 +5,7 @@
 `check.receipt("Ada")` is JSON for an instructor.
 """
 
-from . import ch11, ch15
+from . import ch11, ch15, ch16
 from .result import Case, Exercise, Result, receipt
 
-__all__ = ["Case", "Exercise", "Result", "ch11", "ch15", "receipt"]
+__all__ = ["Case", "Exercise", "Result", "ch11", "ch15", "ch16", "receipt"]

@@ -221,14 +221,25 @@ move = Exercise(
     ),
 )
 
-# --- 4: bytes -------------------------------------------------------------------------------------
+# --- 4: what the rewirings cost ------------------------------------------------------------------
 
 
-def _bytes(rows: int, columns: int, mistakes: dict[str, float]) -> Case:
-    expected = solution.break_even(rows, columns)
+def _times(dense: float, sparse: float, rewiring: float, every: int) -> Case:
+    expected = solution.speed_up(dense, sparse, rewiring, every)
+    mistakes = {
+        "Rewirings take time too.": dense / sparse,
+        "A rewiring takes the place of a step; it does not come on top.": every
+        * dense
+        / (every * sparse + rewiring),
+        "Upside down: this is the time, as a share of dense.": 1 / expected,
+        "Times add up, ratios do not: add the time of all steps first, then divide.": (
+            (every - 1) * dense / sparse + dense / rewiring
+        )
+        / every,
+    }
 
     def test(answer: Answer) -> str:
-        given = answer(rows, columns)
+        given = answer(dense, sparse, rewiring, every)
         if given is None or given is ...:
             return "It returned nothing."
         for hint, wrong in mistakes.items():
@@ -238,31 +249,20 @@ def _bytes(rows: int, columns: int, mistakes: dict[str, float]) -> Case:
             return f"It gave {float(given):.4f}; right is {expected:.4f}."
         return ""
 
-    return Case(f"{rows} rows, {columns} columns", test)
+    return Case(f"dense {dense}, sparse {sparse}, rewiring {rewiring} ms, every {every}", test)
 
 
-break_even = Exercise(
-    name="ch16.break_even",
-    task="`break_even(rows, columns)`: the density at which compressed rows (float32 values, int32 "
-    "columns and starts) take as many bytes as the full float32 matrix.",
+speed_up = Exercise(
+    name="ch16.speed_up",
+    task="`speed_up(dense, sparse, rewiring, every)`: how many times faster than dense a training "
+    "is whose ordinary step takes `sparse` ms and whose every `every`-th step is a rewiring of "
+    "`rewiring` ms. A dense step takes `dense` ms.",
     minutes=5,
     difficulty=1,
     clues=(
-        "How many bytes does one active weight take? And what is there besides?",
-        "Two numbers of 4 bytes an active weight, and rows + 1 starts of 4 bytes.",
-        "Solve 8 d rows columns + 4 (rows + 1) = 4 rows columns for d.",
+        "How long do `every` steps take, dense and sparse?",
+        "Of `every` steps one is a rewiring, so every - 1 are ordinary ones.",
+        "`every * dense / ((every - 1) * sparse + rewiring)`",
     ),
-    cases=(
-        _bytes(
-            10,
-            4,
-            {
-                "Nearly. The starts take room as well.": 0.5,
-                "A value is not alone: its column takes 4 bytes too.": 1.0,
-                "One start more than there are rows.": (160 - 40) / 320,
-                "int32 has 4 bytes, not 8.": (160 - 88) / 480,
-            },
-        ),
-        _bytes(1000, 1000, {}),
-    ),
+    cases=(_times(20.0, 4.0, 104.0, 100), _times(20.0, 4.0, 104.0, 10), _times(8.0, 8.0, 8.0, 5)),
 )

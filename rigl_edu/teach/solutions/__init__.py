@@ -4,6 +4,6 @@ Everything a student is asked to write and nothing else, so that a teacher can l
 out of a copy for students.
 """
 
-from . import ch11, ch15
+from . import ch11, ch15, ch16
 
-__all__ = ["ch11", "ch15"]
+__all__ = ["ch11", "ch15", "ch16"]

@@ -30,8 +30,6 @@ def move(listed, old_mask, new_mask):
     return (full * (old_mask & new_mask))[new_mask]
 
 
-def break_even(rows, columns):
-    """The density at which compressed rows need as many bytes as the full matrix."""
-    full = 4 * rows * columns
-    starts = 4 * (rows + 1)
-    return (full - starts) / (8 * rows * columns)
+def speed_up(dense, sparse, rewiring, every):
+    """How many times faster training is, if one step in `every` rewires instead."""
+    return every * dense / ((every - 1) * sparse + rewiring)
