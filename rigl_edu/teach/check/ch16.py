@@ -9,9 +9,19 @@ import torch
 from torch import Tensor
 
 from ... import sparse
+from ...sparse.csr import pattern_of
 from ..layers import six_by_six
-from ..solutions import ch16 as solution
 from .result import Answer, Case, Exercise
+
+Lists = tuple[list[float], list[int], list[int]]
+
+
+def _lists(matrix: Tensor) -> Lists:
+    """Values, columns and starts of a matrix, as the package finds them."""
+    pattern = pattern_of(matrix)
+    values = matrix.flatten()[pattern.flat()]
+    return values.tolist(), pattern.column.tolist(), pattern.row_start.tolist()
+
 
 # --- 1: compressed rows ---------------------------------------------------------------------------
 
@@ -19,7 +29,7 @@ from .result import Answer, Case, Exercise
 def _rows(name: str, matrix: Tensor, **hints: str) -> Case:
     """One matrix; `hints` says what a wrong list of this name usually means here."""
     names = ("values", "columns", "starts")
-    expected = solution.compressed_rows(matrix)
+    expected = _lists(matrix)
 
     def test(answer: Answer) -> str:
         given = answer(matrix.clone())
@@ -32,7 +42,7 @@ def _rows(name: str, matrix: Tensor, **hints: str) -> Case:
             return "These are the lengths of the rows; starts are their running sum, from 0."
         if len(starts) == len(expected[2]) - 1:
             return "One start a row and one more, for the end of the last row."
-        by_column = solution.compressed_rows(matrix.t())
+        by_column = _lists(matrix.t())
         if values == by_column[0] != expected[0]:
             return "Row by row: these values run down the columns."
         pairs = zip(names, (values, columns, starts), expected, strict=True)
@@ -89,7 +99,7 @@ compressed_rows = Exercise(
 
 
 def _product(name: str, matrix: Tensor, x: list[float], mistakes: dict[str, Any]) -> Case:
-    values, columns, starts = solution.compressed_rows(matrix)
+    values, columns, starts = _lists(matrix)
     expected = (matrix @ torch.tensor(x)).tolist()
 
     def test(answer: Answer) -> str:
@@ -152,7 +162,7 @@ product = Exercise(
 
 def _moves(name: str, old: Tensor, new: Tensor, mistakes: dict[str, Callable[..., Tensor]]) -> Case:
     listed = torch.arange(1.0, 1 + int(old.count_nonzero()))
-    expected = solution.move(listed, old, new)
+    expected = _moved(listed, old, new)
 
     def test(answer: Answer) -> str:
         before = listed.clone()
@@ -171,6 +181,12 @@ def _moves(name: str, old: Tensor, new: Tensor, mistakes: dict[str, Callable[...
         return ""
 
     return Case(name, test)
+
+
+def _moved(listed: Tensor, old: Tensor, new: Tensor) -> Tensor:
+    full = torch.zeros(old.shape)
+    full[old] = listed
+    return (full * (old & new))[new]
 
 
 def _stay_in_place(listed: Tensor, old: Tensor, new: Tensor) -> Tensor:
@@ -225,7 +241,7 @@ move = Exercise(
 
 
 def _times(dense: float, sparse: float, rewiring: float, every: int) -> Case:
-    expected = solution.speed_up(dense, sparse, rewiring, every)
+    expected = every * dense / ((every - 1) * sparse + rewiring)
     mistakes = {
         "Rewirings take time too.": dense / sparse,
         "A rewiring takes the place of a step; it does not come on top.": every
