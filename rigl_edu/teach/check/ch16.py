@@ -13,14 +13,15 @@ from ...sparse.csr import pattern_of
 from ..layers import six_by_six
 from .result import Answer, Case, Exercise
 
-Lists = tuple[list[float], list[int], list[int]]
+Lists = tuple[list[float], list[float], list[float]]
 
 
 def _lists(matrix: Tensor) -> Lists:
     """Values, columns and starts of a matrix, as the package finds them."""
     pattern = pattern_of(matrix)
     values = matrix.flatten()[pattern.flat()]
-    return values.tolist(), pattern.column.tolist(), pattern.row_start.tolist()
+    column, start = pattern.column.double(), pattern.row_start.double()
+    return values.tolist(), column.tolist(), start.tolist()
 
 
 # --- 1: compressed rows ---------------------------------------------------------------------------
@@ -103,7 +104,8 @@ def _product(name: str, matrix: Tensor, x: list[float], mistakes: dict[str, Any]
     expected = (matrix @ torch.tensor(x)).tolist()
 
     def test(answer: Answer) -> str:
-        given = answer(list(values), list(columns), list(starts), list(x))
+        places, begins = [int(c) for c in columns], [int(s) for s in starts]
+        given = answer(list(values), places, begins, list(x))
         if given is None or given is ...:
             return "It returned nothing."
         mine = [float(entry) for entry in given]
