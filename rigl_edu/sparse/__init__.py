@@ -2,6 +2,14 @@
 
 from .angle import angular_distance, as_vector, masked_weights
 from .batch_norm import reestimate_batch_norm
+from .compressed import Compressed
+from .compressed_layers import (
+    CompressedConv2d,
+    CompressedLinear,
+    compress,
+    decompress,
+    sparse_layers,
+)
 from .criteria import (
     Layer,
     gradient,
@@ -62,6 +70,7 @@ from .rule import Rule
 from .rules import UpdateRule
 from .schedule import cosine_fraction, drop_count, rewires_at
 from .selection import Selection
+from .shrink import shrink
 from .snfs_reproduced import DenseBuffer, SNFSReproduced
 from .sparsify import random_mask, sparsify
 from .structured import StructuredRigL, of_kernels, sparsify_kernels
@@ -82,6 +91,9 @@ from .unit_responses import output_discrepancy, responses
 from .units import Units, gated, keep_units
 
 __all__ = [
+    "Compressed",
+    "CompressedConv2d",
+    "CompressedLinear",
     "Condition",
     "DSR",
     "DenseBuffer",
@@ -116,11 +128,13 @@ __all__ = [
     "choose_better",
     "choose_globally",
     "choose_locally",
+    "compress",
     "copy_state",
     "cosine_fraction",
     "cubic_density",
     "decide",
     "decide_dsr",
+    "decompress",
     "density",
     "disagreement",
     "drop",
@@ -194,12 +208,14 @@ __all__ = [
     "saliencies",
     "search_line",
     "share",
+    "shrink",
     "shuffle_masks",
     "snapshot",
     "snfs_flops",
     "snip_flops",
     "sparsify",
     "sparsify_kernels",
+    "sparse_layers",
     "spectrum",
     "static_flops",
     "ticket_sizes",

@@ -17,11 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .compressed import Compressed
+from .compressed_layers import CompressedLinear
 from .layers import Masked
 
 
@@ -43,7 +46,8 @@ def forward_flops(
     Raises:
         ValueError: if there is nothing to count, or a masked layer is never called.
     """
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d))}
+    kinds = (nn.Linear, nn.Conv2d, Compressed)
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, kinds)}
     if not layers:
         raise ValueError(f"{type(model).__name__} has no Linear or Conv2d layer")
     flops = 0
@@ -52,13 +56,17 @@ def forward_flops(
     def add(layer: Any, positions: int) -> None:
         nonlocal flops
         called.add(layer)
-        weights = layer.active if isinstance(layer, Masked) and not dense else layer.weight.numel()
+        if isinstance(layer, (Masked, Compressed)):
+            weights = prod(layer.weight_shape) if dense else layer.active
+        else:
+            weights = layer.weight.numel()
         flops += 2 * weights * positions
-        if isinstance(layer, nn.Linear):
+        if isinstance(layer, (nn.Linear, CompressedLinear)):
             flops += layer.in_features * positions
 
     def count(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        channels = layer.weight.shape[0]
+        sparse = isinstance(layer, (Masked, Compressed))
+        channels = layer.weight_shape[0] if sparse else layer.weight.shape[0]
         add(layer, output.numel() // channels)  # h_out * w_out; 1 for a plain linear layer
 
     def count_attention(attention: Any, inputs: Any, options: dict[str, Any], output: Any) -> None:
@@ -88,7 +96,8 @@ def forward_flops(
     finally:
         for hook in hooks:
             hook.remove()
-    missed = [n for n, m in layers.items() if isinstance(m, Masked) and m not in called]
+    sparse = {n: m for n, m in layers.items() if isinstance(m, (Masked, Compressed))}
+    missed = [n for n, m in sparse.items() if m not in called]
     if missed:
         raise ValueError(
             f"layers {missed} were not called in the forward pass, so their FLOPs are unknown"

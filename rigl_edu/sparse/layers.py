@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .optimizer_state import clear
+
 
 class Masked(nn.Module):
     """What `MaskedLinear` and `MaskedConv2d` share: the mask and the hook that keeps it."""
@@ -80,6 +82,52 @@ class Masked(nn.Module):
     def active(self) -> int:
         """Number of connections that exist."""
         return int(self.mask.count_nonzero())
+
+    # --- what a rule needs; `Compressed` has the same ------------------------------------------
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        """What the optimizer owns."""
+        return self.weight  # type: ignore[return-value]
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """Shape of the weight and of the mask."""
+        return tuple(self.weight.shape)
+
+    def dense_weight(self) -> Tensor:
+        """The weight, zero off the mask."""
+        return self.weight.detach()
+
+    def dense_gradient(self) -> Tensor | None:
+        """The dense gradient if a rule has asked for it, else zero off the mask; None without."""
+        return self.weight.grad
+
+    def mask_gradient(self) -> None:
+        """Make the gradient what the optimizer should see: zero off the mask."""
+        if self.weight.grad is not None:
+            self.weight.grad.mul_(self.mask)
+
+    def spread(self, kept: Tensor) -> Tensor:
+        """From the parameter's shape, as the optimizer keeps it, to the weight's: the same here."""
+        return kept
+
+    def pick(self, full: Tensor) -> Tensor:
+        """From the weight's shape to the parameter's: the same here."""
+        return full
+
+    def change_mask(
+        self, after: Tensor, untouched: Tensor, optimizer: torch.optim.Optimizer | None
+    ) -> None:
+        """Replace the mask; weights and optimizer state start from 0 wherever not `untouched`.
+
+        Args:
+            after: the new mask, bool, of the weight's shape.
+            untouched: where weight and state stay as they are.
+            optimizer: whose state is cleared, if there is one.
+        """
+        self.set_mask(after)
+        clear(self.weight, optimizer, ~untouched)
 
     # A copied or unpickled layer has a new weight, hooks do not travel with tensors, and the rule
     # that may have asked for dense gradients holds the original layer, not the copy.

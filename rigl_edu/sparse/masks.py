@@ -7,7 +7,6 @@ rare: every weight that was just grown is 0, and a dead neuron's gradients are a
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -87,6 +86,7 @@ def _select(values: Tensor, where: Tensor) -> Tensor:
 def _kth_largest(values: Tensor, k: int) -> Tensor | float:
     if _numpy_can(values):
         # numpy's selection takes a tenth of the time of torch's, which sorts along the way.
-        n = values.numel()
-        return float(np.partition(values.numpy(), n - k)[n - k])
+        at = values.numel() - k
+        values.numpy().partition(at)  # in place: `_select` has made a copy
+        return float(values[at])
     return torch.topk(values, k, sorted=False).values.min()

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from . import masks as moves
 from .distributions import check_density
 from .layers import masked_layers
-from .rewire import clear
 
 Tensors = Mapping[str, Tensor]  # layer name -> a tensor of the weight's shape
 Keep = Callable[[Tensors, Tensors, float], dict[str, Tensor]]
@@ -121,11 +120,8 @@ def prune(
     masks = {name: layer.mask for name, layer in layers.items()}
     kept = keep(magnitudes(model) if scores is None else scores, masks, density)
     for name, layer in layers.items():
-        layer.set_mask(kept[name])
-        if layer.weight.grad is not None:  # no backward pass may come before the next step
-            layer.weight.grad.mul_(layer.mask)
-        if optimizer is not None:
-            clear(layer.weight, optimizer, ~kept[name])
+        layer.change_mask(kept[name], kept[name], optimizer)
+        layer.mask_gradient()  # no backward pass may come before the next step
     return model
 
 

@@ -5,10 +5,12 @@ What counts is the mask, not the zeros among the weights; layers without a mask 
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 from torch import nn
 
+from .compressed import Compressed
 from .layers import Masked
 
 
@@ -30,10 +32,13 @@ def layer_table(model: nn.Module) -> list[LayerRow]:
     """
     rows = []
     for name, layer in model.named_modules():
-        if isinstance(layer, (nn.Linear, nn.Conv2d)):
-            total = layer.weight.numel()
-            active = layer.active if isinstance(layer, Masked) else total
-            rows.append(LayerRow(name, tuple(layer.weight.shape), active, total, active / total))
+        if isinstance(layer, (nn.Linear, nn.Conv2d, Compressed)):
+            if isinstance(layer, (Masked, Compressed)):
+                shape, active = layer.weight_shape, layer.active
+            else:
+                shape, active = tuple(layer.weight.shape), layer.weight.numel()
+            total = prod(shape)
+            rows.append(LayerRow(name, shape, active, total, active / total))
     return rows
 
 

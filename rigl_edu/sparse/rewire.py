@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from . import masks
@@ -75,16 +74,3 @@ def summarise(layer: Layer, new: NewMask) -> LayerUpdate:
         int(grown.count_nonzero()),
         int((dropped & grown).count_nonzero()),
     )
-
-
-@torch.no_grad()
-def clear(weight: Tensor, optimizer: torch.optim.Optimizer, where: Tensor) -> None:
-    """Set a weight and its optimizer state to 0 at the given positions (bool, weight's shape).
-
-    Every state tensor of the weight's shape is meant, whatever the optimizer calls it: a momentum
-    buffer, Adam's two moments, a master copy.
-    """
-    weight.masked_fill_(where, 0)
-    for state in optimizer.state.get(weight, {}).values():
-        if isinstance(state, Tensor) and state.shape == weight.shape:
-            state.masked_fill_(where, 0)

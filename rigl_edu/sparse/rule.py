@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .compressed_layers import sparse_layers
 from .criteria import Layer
-from .layers import masked_layers
 from .moving_average import DenseMomentum, is_finite
-from .rewire import LayerUpdate, NewMask, clear, summarise
+from .rewire import LayerUpdate, NewMask, summarise
 from .schedule import rewires_at
 
 
@@ -54,11 +54,11 @@ class Rule:
             raise ValueError(f"every={every} must be at least 1, until={until} at least 0")
         if regrown not in ("keep", "reset"):
             raise ValueError(f"regrown is {regrown!r}; it must be 'keep' or 'reset'")
-        self.layers = masked_layers(model)
+        self.layers = sparse_layers(model)
         if not self.layers:
             raise ValueError("the model has no masked layer; call sparsify(model, ...) first")
         owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        strangers = [name for name, layer in self.layers.items() if id(layer.weight) not in owned]
+        strangers = [n for n, layer in self.layers.items() if id(layer.parameter) not in owned]
         if strangers:
             raise ValueError(f"the optimizer does not own the weights of layers {strangers}")
 
@@ -69,7 +69,7 @@ class Rule:
         self.t = 0
         self.last_update: list[LayerUpdate] | None = None
         for layer in self.layers.values():  # an optimizer used before sparsify may hold state there
-            clear(layer.weight, optimizer, ~layer.mask.bool())
+            layer.change_mask(layer.mask.bool(), layer.mask.bool(), optimizer)
         self._ask_for_gradients()
 
     # --- what a method decides ----------------------------------------------------------------
@@ -119,8 +119,8 @@ class Rule:
                     layer.gradient_is_new = False
         if not self.rewires(self.t + 1):
             for layer in self.layers.values():
-                if layer.keep_dense_gradient and layer.weight.grad is not None:
-                    layer.weight.grad.mul_(layer.mask)
+                if layer.keep_dense_gradient:
+                    layer.mask_gradient()
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -138,12 +138,10 @@ class Rule:
             self._carry_out(view, new)
 
     def _carry_out(self, view: Layer, new: NewMask) -> None:
-        layer = self.layers[view.name]
         # Everything but these starts from 0: weights that stayed, and with "keep" also those
         # that were dropped and grown again at once.
         untouched = new.after & (view.mask if self.regrown == "keep" else new.kept)
-        layer.set_mask(new.after)
-        clear(layer.weight, self.optimizer, ~untouched)
+        self.layers[view.name].change_mask(new.after, untouched, self.optimizer)
 
     def _view(self, name: str) -> Layer:
         """What the criteria see of a layer."""
@@ -154,13 +152,14 @@ class Rule:
             )
         layer = self.layers[name]
         momentum = None if self.momentum is None else self.momentum.get(name)
-        weight, mask = layer.weight.detach(), layer.mask.bool()
-        state = self.optimizer.state.get(layer.weight, {})
+        weight, mask = layer.dense_weight(), layer.mask.bool()
+        state = self.optimizer.state.get(layer.parameter, {})
         own = state.get("momentum_buffer", state.get("exp_avg"))  # SGD's name, then Adam's
+        own = None if own is None else layer.spread(own)
         return Layer(name, weight, mask, gradient, momentum, self.generator, own)
 
     def _gradient(self, name: str) -> Tensor:
-        gradient = self.layers[name].weight.grad
+        gradient = self.layers[name].dense_gradient()
         if gradient is None:
             raise ValueError(f"layer {name!r} has no gradient; call backward() before rule.step()")
         return gradient
@@ -177,7 +176,7 @@ class Rule:
     def _check_optimizer(self) -> None:
         """Once, after the first step: zero gradient and zero state must mean no movement."""
         for name, layer in self.layers.items():
-            if layer.weight.detach().masked_fill(layer.mask.bool(), 0).any():
+            if layer.dense_weight().masked_fill(layer.mask.bool(), 0).any():
                 raise ValueError(
                     f"{type(self.optimizer).__name__} moved weights of layer {name!r} whose "
                     "gradient is 0; use an optimizer that works weight by weight, like SGD or AdamW"
@@ -209,16 +208,16 @@ class Rule:
         if strangers:
             raise ValueError(f"state has a momentum for {strangers}, which are not masked here")
         for name, tensor in state["momentum"].items():
-            if tensor.shape != self.layers[name].weight.shape:
+            if tensor.shape != self.layers[name].weight_shape:
                 raise ValueError(
                     f"state has a momentum of shape {tuple(tensor.shape)} for layer {name!r}, "
-                    f"whose weight has {tuple(self.layers[name].weight.shape)}"
+                    f"whose weight has {self.layers[name].weight_shape}"
                 )
         self.t = int(state["t"])
         self.generator.set_state(state["generator"].cpu())
         if self.momentum is not None:
             self.momentum.of = {
-                name: tensor.to(self.layers[name].weight.device, copy=True)
+                name: tensor.to(self.layers[name].parameter.device, copy=True)
                 for name, tensor in state["momentum"].items()
             }
         self._ask_for_gradients()

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .compressed_layers import sparse_layers
 from .criteria import Layer, magnitude, mean_momentum, momentum
-from .layers import masked_layers
 from .moving_average import DenseMomentum
 from .rewire import NewMask
 from .rules import UpdateRule
@@ -35,11 +35,11 @@ class DenseBuffer(DenseMomentum):
         if not isinstance(optimizer, torch.optim.SGD):
             raise ValueError(f"SNFSReproduced needs SGD, not {type(optimizer).__name__}")
         self.optimizer = optimizer
-        self.weights = {name: layer.weight for name, layer in masked_layers(model).items()}
+        self.layers = sparse_layers(model)
         self.group_of: dict[str, int] = {}
         for i, group in enumerate(optimizer.param_groups):
             members = {id(p) for p in group["params"]}
-            mine = [name for name, weight in self.weights.items() if id(weight) in members]
+            mine = [n for n, layer in self.layers.items() if id(layer.parameter) in members]
             self.group_of |= dict.fromkeys(mine, i)
             if mine and (group["dampening"] or group["maximize"]):
                 raise ValueError("SNFSReproduced needs SGD without dampening and maximize")
@@ -53,7 +53,7 @@ class DenseBuffer(DenseMomentum):
     def blend(self, name: str, old: Tensor, gradient: Tensor, out: Tensor) -> None:
         """SGD's recurrence, operation by operation, so that not a bit differs."""
         weight_decay = self.optimizer.param_groups[self.group_of[name]]["weight_decay"]
-        gradient = gradient.add(self.weights[name], alpha=weight_decay)
+        gradient = gradient.add(self.layers[name].dense_weight(), alpha=weight_decay)
         torch.mul(old, self.decay, out=out).add_(gradient)
 
 
@@ -85,6 +85,8 @@ class SNFSReproduced(UpdateRule):
 
     def _carry_out(self, view: Layer, new: NewMask) -> None:
         super()._carry_out(view, new)
-        buffer = self.optimizer.state[self.layers[view.name].weight].get("momentum_buffer")
+        layer = self.layers[view.name]
+        buffer = self.optimizer.state[layer.parameter].get("momentum_buffer")
         if buffer is not None and view.momentum is not None:
-            buffer.copy_(torch.where(new.after & ~new.kept, view.momentum, buffer))
+            grown, gathered = layer.pick(new.after & ~new.kept), layer.pick(view.momentum)
+            buffer.copy_(torch.where(grown, gathered, buffer))

@@ -21,6 +21,7 @@ from . import (
     ch13,
     ch14,
     ch15,
+    ch16,
     ch17,
 )
 from .result import Case, Exercise, Result, receipt
@@ -44,6 +45,7 @@ __all__ = [
     "ch13",
     "ch14",
     "ch15",
+    "ch16",
     "ch17",
     "receipt",
 ]

@@ -1,0 +1,194 @@
+"""The compressed layers, and the way there and back.
+
+`compress` is for whoever wants the seconds that a mask does not save: on a CPU, at high sparsity,
+wide linear layers. `decompress` goes back to masked layers, with the same weights and masks.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from .compressed import Compressed
+from .layers import Masked, MaskedConv2d, MaskedLinear
+from .optimizer_state import state_tensors
+
+# The densities below which compressed layers train faster than dense ones on two CPU cores, and
+# the numbers of weights from which on they do: `benchmarks/compressed.py` measures both.
+PAYS_BELOW = {"linear": 0.15, "convolution": 0.05}
+PAYS_FROM = 256 * 256
+
+
+class CompressedLinear(Compressed):
+    """A linear layer that stores its active weights alone. Made by `compress`.
+
+    Inputs (..., in_features), outputs (..., out_features). On several samples it computes in
+    columns: the output's last two dimensions are swapped in memory, which is what the next
+    compressed layer wants.
+    """
+
+    in_features: int
+    out_features: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        """X W^T + b."""
+        columns = x.reshape(-1, self.in_features).t()  # (in, B)
+        y = self.product(columns.to(self.values.dtype)).t()  # (B, out)
+        return y if x.ndim == 2 else y.reshape(*x.shape[:-1], self.out_features)
+
+
+class CompressedConv2d(Compressed):
+    """A 1 x 1 convolution that stores its active weights alone. Made by `compress`.
+
+    Inputs (N, in_channels, H, W). Larger kernels would have to copy every input k * k times
+    first, which costs more than the zeros do.
+    """
+
+    in_channels: int
+    out_channels: int
+    stride: tuple[int, int]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution, as one product over all positions of all samples."""
+        x = x[:, :, :: self.stride[0], :: self.stride[1]]  # (N, in, H', W')
+        n, _, height, width = x.shape
+        columns = x.transpose(0, 1).reshape(self.in_channels, -1)  # (in, N H' W')
+        y = self.product(columns.to(self.values.dtype))  # (out, N H' W')
+        return y.view(self.out_channels, n, height, width).transpose(0, 1)
+
+
+SparseLayer = MaskedLinear | MaskedConv2d | CompressedLinear | CompressedConv2d
+
+
+def sparse_layers(model: nn.Module) -> dict[str, SparseLayer]:
+    """All masked and all compressed layers of a model by name, in the order of `named_modules`."""
+    return {
+        name: module for name, module in model.named_modules() if isinstance(module, SparseLayer)
+    }
+
+
+def compress(
+    model: nn.Module,
+    layers: Iterable[str] | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+) -> nn.Module:
+    """Turn masked layers into compressed ones, in place. They compute the same.
+
+    Linear layers and 1 x 1 convolutions can be compressed. The layers stay the same objects; their
+    weights become new parameters, so compress before the optimizer is made, or hand it over. Not
+    for several processes with a rule, and in full precision: autocast and `GradScaler` do nothing
+    here.
+
+    Args:
+        model: a model that `sparsify` has masked.
+        layers: names of layers to compress, as `model.named_modules()` gives them. None: all for
+            which it pays on a CPU, by size and present density (`PAYS_FROM`, `PAYS_BELOW`).
+        optimizer: one that owns the weights; it gets the new parameters in their place, and its
+            state moves along.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: for a name that is no masked layer's, or a layer that cannot be compressed.
+    """
+    masked = {n: m for n, m in sparse_layers(model).items() if isinstance(m, Masked)}
+    if layers is None:
+        chosen = {n: m for n, m in masked.items() if _cannot(m) == "" and _pays(m)}
+    else:
+        names = list(layers)
+        unknown = sorted(set(names) - set(masked))
+        if unknown:
+            raise ValueError(f"layers names {unknown}, but the masked layers are {list(masked)}")
+        chosen = {name: masked[name] for name in names}
+        for name, layer in chosen.items():
+            if _cannot(layer):
+                raise ValueError(f"layer {name!r} cannot be compressed: {_cannot(layer)}")
+        slow = [name for name, layer in chosen.items() if not _pays(layer)]
+        if slow:
+            warnings.warn(
+                f"compressed layers {slow} will be slower than dense ones on a CPU: they are too "
+                f"small or not sparse enough (linear layers pay below density "
+                f"{PAYS_BELOW['linear']}, from {PAYS_FROM} weights on)",
+                stacklevel=2,
+            )
+    for layer in chosen.values():
+        old, mask = layer.weight, layer.mask.bool()
+        del layer.weight, layer.mask
+        kind: type[nn.Module] = CompressedLinear
+        if isinstance(layer, nn.Conv2d):
+            kind = CompressedConv2d
+        compressed = _become(layer, kind)
+        assert isinstance(compressed, Compressed)
+        compressed.store(old, mask)
+        _exchange(optimizer, old, compressed.values, compressed.pick)
+    return model
+
+
+def decompress(model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> nn.Module:
+    """Turn all compressed layers back into masked ones, in place.
+
+    Args:
+        model: any.
+        optimizer: one that owns the values; it gets the weights in their place, and its state
+            moves along.
+
+    Returns:
+        The model.
+    """
+    for layer in sparse_layers(model).values():
+        if isinstance(layer, Compressed):
+            mask, weight = layer.mask, nn.Parameter(layer.dense_weight())
+            _exchange(optimizer, layer.values, weight, layer.spread)
+            kind: type[nn.Module] = MaskedLinear
+            if isinstance(layer, CompressedConv2d):
+                kind = MaskedConv2d
+            del layer.values, layer.row_start, layer.column
+            masked = _become(layer, kind)
+            assert isinstance(masked, Masked)
+            masked.weight = weight
+            masked.start_masking()
+            masked.set_mask(mask)
+    return model
+
+
+def _become(layer: nn.Module, kind: type[nn.Module]) -> nn.Module:
+    """The same object as a layer of another class, as in `sparsify`."""
+    layer.__class__ = kind
+    return layer
+
+
+def _cannot(layer: nn.Module) -> str:
+    """Why a masked layer cannot be compressed, or ""."""
+    if isinstance(layer, nn.Linear):
+        return ""
+    assert isinstance(layer, nn.Conv2d)
+    if layer.kernel_size != (1, 1) or layer.padding != (0, 0) or layer.groups != 1:
+        return "of the convolutions only 1 x 1, without padding or groups"
+    return ""
+
+
+def _pays(layer: MaskedLinear | MaskedConv2d) -> bool:
+    below = PAYS_BELOW["linear" if isinstance(layer, nn.Linear) else "convolution"]
+    return layer.weight.numel() >= PAYS_FROM and layer.active < below * layer.weight.numel()
+
+
+def _exchange(
+    optimizer: torch.optim.Optimizer | None,
+    old: Tensor,
+    new: nn.Parameter,
+    move: Callable[[Tensor], Tensor],
+) -> None:
+    """Put a parameter in another's place, with the state that belongs to each of its entries."""
+    new.requires_grad_(old.requires_grad)
+    if optimizer is None:
+        return
+    for group in optimizer.param_groups:
+        group["params"] = [new if p is old else p for p in group["params"]]
+    for state, key in state_tensors(optimizer, old):
+        state[key] = move(state[key])
+    if old in optimizer.state:
+        optimizer.state[new] = optimizer.state.pop(old)

@@ -1,0 +1,128 @@
+"""Compressed sparse rows: a product that skips zeros, in pure torch.
+
+A matrix of o rows and i columns with n active entries is three short arrays: the n values, row by
+row; their columns; and where each row starts. Training needs three products with it, none of which
+ever touches a zero:
+
+    forward          y  = W x           (o, B)  rows of W times dense columns
+    input gradient   dx = W^T dy        (i, B)  the same with the transpose, whose rows are kept too
+    weight gradient  dW = dy x^T on m   (n,)    a dense product *sampled* where the mask m is one
+
+Columns are samples here: x is (i, B), not (B, i). The library multiplies sparse rows with such a
+matrix several times faster than in the other layout; `F.linear(x, W)` with a compressed W is right
+and slow.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+# Said once by torch itself, about interfaces that may still change.
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+
+
+class Pattern(NamedTuple):
+    """Where the active entries are, by rows and by columns. Indices are int32, as MKL wants."""
+
+    rows: int
+    columns: int
+    row_start: Tensor  # (rows + 1,) int32; row r has entries row_start[r] to row_start[r + 1]
+    column: Tensor  # (n,) int32, of each entry in the order of the rows
+    column_start: Tensor  # (columns + 1,) int32, of the transpose
+    row: Tensor  # (n,) int32, of each entry in the order of the columns
+    order: Tensor  # (n,) int32: the entries in the order of the columns are values[order]
+
+    @property
+    def active(self) -> int:
+        """n, the number of entries."""
+        return self.column.numel()
+
+    def flat(self) -> Tensor:
+        """Row-major position of each entry in the dense matrix, rising, (n,) int64."""
+        counts = self.row_start.diff()  # (rows,)
+        every = torch.arange(self.rows, device=counts.device)
+        return every.repeat_interleave(counts) * self.columns + self.column
+
+
+def pattern_of(mask: Tensor) -> Pattern:
+    """The pattern of a mask.
+
+    Args:
+        mask: (rows, columns), nonzero where an entry is active.
+    """
+    rows, columns = mask.shape
+    row, column = mask.nonzero(as_tuple=True)  # each (n,), in the order of the rows
+    order = torch.argsort(column, stable=True)  # by column, and within it by row
+    return Pattern(
+        rows,
+        columns,
+        _starts(row, rows),
+        column.int(),
+        _starts(column, columns),
+        row[order].int(),
+        order.int(),
+    )
+
+
+def by_rows(pattern: Pattern, values: Tensor) -> Tensor:
+    """The matrix as a torch CSR tensor that shares the memory of `values`, (n,)."""
+    size = (pattern.rows, pattern.columns)
+    return _csr(pattern.row_start, pattern.column, values, size)
+
+
+def by_columns(pattern: Pattern, values: Tensor) -> Tensor:
+    """The transpose as a CSR tensor, from the values in the order of the columns, (n,)."""
+    size = (pattern.columns, pattern.rows)
+    return _csr(pattern.column_start, pattern.row, values, size)
+
+
+class Product(torch.autograd.Function):
+    """y = W x and its gradients, for a W that a layer stores compressed.
+
+    Inputs are x, (i, B) and contiguous; the values, (n,); and the layer, which has `matrix()`,
+    `transpose()`, `keep_dense_gradient` and `collect()`; see `Compressed`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, values: Tensor, layer: Any) -> Tensor:
+        """Shape (o, B)."""
+        # The values are not used below. Saved, they make autograd notice a change in place between
+        # forward and backward.
+        ctx.save_for_backward(x, values)
+        ctx.layer = layer
+        with torch.autocast(x.device.type, enabled=False):
+            return layer.matrix() @ x  # (o, B)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        """Gradients of x, (i, B), and of the values, (n,)."""
+        x, _ = ctx.saved_tensors
+        layer, dy = ctx.layer, dy.contiguous()
+        dx = dvalues = None
+        with torch.autocast(x.device.type, enabled=False):
+            if ctx.needs_input_grad[0]:
+                dx = layer.transpose() @ dy
+            if ctx.needs_input_grad[1] and layer.keep_dense_gradient:
+                dense = dy @ x.t()  # (o, i), for a rule that is about to rewire
+                layer.collect(dense)
+                dvalues = layer.pick(dense)
+            elif ctx.needs_input_grad[1]:
+                # beta=0: of the first argument only the pattern counts.
+                matrix = layer.matrix()
+                dvalues = torch.sparse.sampled_addmm(matrix, dy, x.t(), beta=0.0).values()
+        return dx, dvalues, None
+
+
+def _starts(index: Tensor, size: int) -> Tensor:
+    """Where each row starts in a sorted list of entries, from the row of each."""
+    counts = torch.bincount(index, minlength=size)
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int()
+
+
+def _csr(start: Tensor, index: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
+    return torch.sparse_csr_tensor(start, index, values, size, check_invariants=False)

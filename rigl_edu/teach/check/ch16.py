@@ -1,0 +1,286 @@
+"""Chapter 16, from masks to seconds: compressed rows, their product, what moves at a rewiring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ... import sparse
+from ...sparse.csr import pattern_of
+from ..layers import six_by_six
+from .result import Answer, Case, Exercise
+
+Lists = tuple[list[float], list[float], list[float]]
+
+
+def _lists(matrix: Tensor) -> Lists:
+    """Values, columns and starts of a matrix, as the package finds them."""
+    pattern = pattern_of(matrix)
+    values = matrix.flatten()[pattern.flat()]
+    column, start = pattern.column.double(), pattern.row_start.double()
+    return values.tolist(), column.tolist(), start.tolist()
+
+
+# --- 1: compressed rows ---------------------------------------------------------------------------
+
+
+def _rows(name: str, matrix: Tensor, **hints: str) -> Case:
+    """One matrix; `hints` says what a wrong list of this name usually means here."""
+    names = ("values", "columns", "starts")
+    expected = _lists(matrix)
+
+    def test(answer: Answer) -> str:
+        given = answer(matrix.clone())
+        if given is None or given is ...:
+            return "It returned nothing."
+        if not isinstance(given, (tuple, list)) or len(given) != 3:
+            return "Return three lists: values, columns, starts."
+        values, columns, starts = ([float(x) for x in part] for part in given)
+        if starts == [float(b - a) for a, b in zip(expected[2], expected[2][1:], strict=False)]:
+            return "These are the lengths of the rows; starts are their running sum, from 0."
+        if len(starts) == len(expected[2]) - 1:
+            return "One start a row and one more, for the end of the last row."
+        by_column = _lists(matrix.t())
+        if values == by_column[0] != expected[0]:
+            return "Row by row: these values run down the columns."
+        pairs = zip(names, (values, columns, starts), expected, strict=True)
+        for what, mine, right in pairs:
+            if len(mine) != len(right):
+                return (
+                    f"{what} has {len(mine)} entries, right is {len(right)}. {_hint(hints, what)}"
+                )
+            if any(abs(a - b) > 1e-6 for a, b in zip(mine, right, strict=True)):
+                return f"{what} is {_short(mine)}; right is {_short(right)}. {_hint(hints, what)}"
+        return ""
+
+    return Case(name, test)
+
+
+def _hint(hints: dict[str, str], what: str) -> str:
+    return hints.get(what, "")
+
+
+def _short(numbers: list[float]) -> str:
+    return "[" + ", ".join(f"{x:g}" for x in numbers[:8]) + (", ...]" if len(numbers) > 8 else "]")
+
+
+compressed_rows = Exercise(
+    name="ch16.compressed_rows",
+    task="`compressed_rows(matrix)`: the nonzero values row by row, the column of each, and where "
+    "each row starts in these lists, as three Python lists. The last start is the end.",
+    minutes=10,
+    difficulty=1,
+    clues=(
+        "Walk through the matrix row by row, and in each row from left to right.",
+        "After each row, write down how many values there are by now.",
+        "`starts` begins with 0 and has one entry more than there are rows: row r has the entries "
+        "starts[r] to starts[r + 1].",
+    ),
+    cases=(
+        _rows(
+            "a small matrix",
+            torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, -3.0]]),
+            columns="A column is counted from 0 in its row, not through the whole matrix.",
+            values="Negative values are values too: compare with 0.",
+        ),
+        _rows(
+            "a row without any",
+            torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 4.0]]),
+            starts="An empty row has a start as well; the next row's is the same.",
+        ),
+        _rows("the last row is empty", torch.tensor([[5.0, 6.0], [0.0, 0.0]])),
+        _rows("the book's layer", six_by_six().weight),
+    ),
+)
+
+# --- 2: the product -------------------------------------------------------------------------------
+
+
+def _product(name: str, matrix: Tensor, x: list[float], mistakes: dict[str, Any]) -> Case:
+    values, columns, starts = _lists(matrix)
+    expected = (matrix @ torch.tensor(x)).tolist()
+
+    def test(answer: Answer) -> str:
+        places, begins = [int(c) for c in columns], [int(s) for s in starts]
+        given = answer(list(values), places, begins, list(x))
+        if given is None or given is ...:
+            return "It returned nothing."
+        mine = [float(entry) for entry in given]
+        for hint, wrong in mistakes.items():
+            if _near(mine, wrong):
+                return hint
+        if len(mine) != len(expected):
+            return f"One entry a row, {len(expected)} of them; these are {len(mine)}."
+        if not _near(mine, expected):
+            return f"It gave {_short(mine)}; right is {_short(expected)}."
+        return ""
+
+    return Case(name, test)
+
+
+def _near(a: list[float], b: list[float]) -> bool:
+    return len(a) == len(b) and all(abs(x - y) < 1e-4 for x, y in zip(a, b, strict=True))
+
+
+SMALL = torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, -3.0], [0.0, 0.0, 0.0]])
+product = Exercise(
+    name="ch16.product",
+    task="`product(values, columns, starts, x)`: the entries of W x as a list, where W is in "
+    "compressed rows and x a list of numbers. Touch no zero.",
+    minutes=10,
+    difficulty=2,
+    clues=(
+        "Entry r of the result needs row r alone.",
+        "Row r has the entries from starts[r] up to, but not including, starts[r + 1].",
+        "Entry i of the lists multiplies x[columns[i]].",
+    ),
+    cases=(
+        _product(
+            "a small matrix with an empty row",
+            SMALL,
+            [1.0, 10.0, 100.0],
+            {
+                "Entry i multiplies x[columns[i]], not x[i].": [2.0, 10.0 - 300.0, 0.0],
+                "An empty row gives 0 and must not be left out.": [20.0, -299.0],
+                "This is the transpose's product: entry i goes to row r, not to its column.": [
+                    10.0,
+                    2.0,
+                    -30.0,
+                ],
+                "The last entry of each row is missing: the end of a row is not included, so "
+                "range(start, end) has them all.": [0.0, 1.0, 0.0],
+            },
+        ),
+        _product("the book's layer", six_by_six().weight, [1.0, -2.0, 3.0, -4.0, 5.0, -6.0], {}),
+        _product("one column", torch.tensor([[2.0], [0.0], [-1.0]]), [3.0], {}),
+    ),
+)
+
+# --- 3: what moves with the weights ---------------------------------------------------------------
+
+
+def _moves(name: str, old: Tensor, new: Tensor, mistakes: dict[str, Callable[..., Tensor]]) -> Case:
+    listed = torch.arange(1.0, 1 + int(old.count_nonzero()))
+    expected = _moved(listed, old, new)
+
+    def test(answer: Answer) -> str:
+        before = listed.clone()
+        given = answer(before, old.clone(), new.clone())
+        if given is None or given is ...:
+            return "It returned nothing."
+        if not isinstance(given, Tensor) or given.shape != expected.shape:
+            shape = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+            return f"One number for each weight of the new mask, {len(expected)}; this is {shape}."
+        for hint, wrong in mistakes.items():
+            made = wrong(listed, old, new)
+            if made.shape == given.shape and given.equal(made) and not made.equal(expected):
+                return hint
+        if not torch.allclose(given.float(), expected):
+            return f"It gave {_short(given.tolist())}; right is {_short(expected.tolist())}."
+        return ""
+
+    return Case(name, test)
+
+
+def _moved(listed: Tensor, old: Tensor, new: Tensor) -> Tensor:
+    full = torch.zeros(old.shape)
+    full[old] = listed
+    return (full * (old & new))[new]
+
+
+def _stay_in_place(listed: Tensor, old: Tensor, new: Tensor) -> Tensor:
+    return listed
+
+
+def _nothing(listed: Tensor, old: Tensor, new: Tensor) -> Tensor:
+    return torch.zeros(int(new.count_nonzero()))
+
+
+def _in_order_of_arrival(listed: Tensor, old: Tensor, new: Tensor) -> Tensor:
+    full = torch.zeros(old.shape)
+    full[old] = listed
+    kept, grown = full[old & new], int((new & ~old).count_nonzero())
+    return torch.cat([kept, torch.zeros(grown)])
+
+
+def _rewired() -> tuple[Tensor, Tensor]:
+    layer = six_by_six()
+    kept = sparse.drop(layer.weight.abs(), layer.mask, 3)
+    return layer.mask, sparse.grow(layer.gradient.abs() * ~layer.mask, kept, 3)
+
+
+OLD = torch.tensor([[1, 1, 0], [0, 1, 1]]).bool()
+NEW = torch.tensor([[0, 1, 1], [1, 0, 1]]).bool()
+MISTAKES: dict[str, Callable[..., Tensor]] = {
+    "The list is as it was: now entry i belongs to another weight, and the optimizer reads other "
+    "connections' momentum.": _stay_in_place,
+    "Everything is 0: weights that stayed keep their momentum.": _nothing,
+    "New weights are not at the end: the list is in the order of the rows.": _in_order_of_arrival,
+}
+move = Exercise(
+    name="ch16.move",
+    task="`move(listed, old_mask, new_mask)`: `listed` has the momentum of each active weight of "
+    "`old_mask`, row by row. Return that of `new_mask`'s weights; new ones start at 0.",
+    minutes=10,
+    difficulty=2,
+    clues=(
+        "Where in the full matrix does each number belong?",
+        "`full[old_mask] = listed` puts them there; `full[new_mask]` reads in the same order.",
+        "A weight that is new must find a 0 there.",
+    ),
+    cases=(
+        _moves("a small layer", OLD, NEW, MISTAKES),
+        _moves("the mask stays", OLD, OLD, MISTAKES),
+        _moves("fewer weights than before", OLD, OLD & NEW, MISTAKES),
+        _moves("the book's layer, rewired", *_rewired(), MISTAKES),
+    ),
+)
+
+# --- 4: what the rewirings cost ------------------------------------------------------------------
+
+
+def _times(dense: float, sparse: float, rewiring: float, every: int) -> Case:
+    expected = every * dense / ((every - 1) * sparse + rewiring)
+    mistakes = {
+        "Rewirings take time too.": dense / sparse,
+        "A rewiring takes the place of a step; it does not come on top.": every
+        * dense
+        / (every * sparse + rewiring),
+        "Upside down: this is the time, as a share of dense.": 1 / expected,
+        "Times add up, ratios do not: add the time of all steps first, then divide.": (
+            (every - 1) * dense / sparse + dense / rewiring
+        )
+        / every,
+    }
+
+    def test(answer: Answer) -> str:
+        given = answer(dense, sparse, rewiring, every)
+        if given is None or given is ...:
+            return "It returned nothing."
+        for hint, wrong in mistakes.items():
+            if abs(float(given) - wrong) < 1e-6 and abs(wrong - expected) > 1e-6:
+                return hint
+        if abs(float(given) - expected) > 1e-6:
+            return f"It gave {float(given):.4f}; right is {expected:.4f}."
+        return ""
+
+    return Case(f"dense {dense}, sparse {sparse}, rewiring {rewiring} ms, every {every}", test)
+
+
+speed_up = Exercise(
+    name="ch16.speed_up",
+    task="`speed_up(dense, sparse, rewiring, every)`: how many times faster than dense a training "
+    "is whose ordinary step takes `sparse` ms and whose every `every`-th step is a rewiring of "
+    "`rewiring` ms. A dense step takes `dense` ms.",
+    minutes=5,
+    difficulty=1,
+    clues=(
+        "How long do `every` steps take, dense and sparse?",
+        "Of `every` steps one is a rewiring, so every - 1 are ordinary ones.",
+        "`every * dense / ((every - 1) * sparse + rewiring)`",
+    ),
+    cases=(_times(20.0, 4.0, 104.0, 100), _times(20.0, 4.0, 104.0, 10), _times(8.0, 8.0, 8.0, 5)),
+)

@@ -1,0 +1,142 @@
+"""Chapter 16's checkers: the references pass, each wrong answer fails with its mistake named."""
+
+import pytest
+import torch
+
+from rigl_edu.teach.check import ch16
+from rigl_edu.teach.solutions import ch16 as solution
+from tests.teach.museum import Museum
+
+MUSEUM = Museum(ch16, solution)
+
+
+def test_references():
+    MUSEUM.the_references_pass()
+
+
+def test_shown_solutions():
+    MUSEUM.the_shown_solutions_run("import torch")
+
+
+def test_exercises():
+    MUSEUM.is_complete()
+
+
+@MUSEUM.wrong("compressed_rows", "One start a row and one more")
+def no_end(matrix):
+    values, columns, starts = solution.compressed_rows(matrix)
+    return values, columns, starts[:-1]
+
+
+@MUSEUM.wrong("compressed_rows", "lengths of the rows")
+def lengths(matrix):
+    values, columns, starts = solution.compressed_rows(matrix)
+    return values, columns, [b - a for a, b in zip(starts, starts[1:], strict=False)] or [0]
+
+
+@MUSEUM.wrong("compressed_rows", "down the columns")
+def by_columns(matrix):
+    return solution.compressed_rows(matrix.t())
+
+
+@MUSEUM.wrong("compressed_rows", "compare with 0")
+def only_positive(matrix):
+    return solution.compressed_rows(matrix * (matrix > 0))
+
+
+@MUSEUM.wrong("compressed_rows", "counted from 0 in its row")
+def flat_columns(matrix):
+    values, _, starts = solution.compressed_rows(matrix)
+    return values, matrix.flatten().nonzero().flatten().tolist(), starts
+
+
+@MUSEUM.wrong("compressed_rows", "An empty row has a start as well")
+def forgets_empty_rows(matrix):
+    values, columns, starts = solution.compressed_rows(matrix)
+    return (
+        values,
+        columns,
+        [0, 0] + sorted(set(starts))[1:] if 0 in matrix.count_nonzero(1) else starts,
+    )
+
+
+@MUSEUM.wrong("compressed_rows", "three lists")
+def a_tensor(matrix):
+    return matrix.to_sparse_csr()
+
+
+@MUSEUM.wrong("product", "x[columns[i]], not x[i]")
+def forgets_columns(values, columns, starts, x):
+    pairs = zip(starts, starts[1:], strict=False)
+    return [sum(values[i] * x[i] for i in range(a, b)) for a, b in pairs]
+
+
+@MUSEUM.wrong("product", "must not be left out")
+def skips_empty_rows(values, columns, starts, x):
+    pairs = zip(starts, starts[1:], strict=False)
+    return [sum(values[i] * x[columns[i]] for i in range(a, b)) for a, b in pairs if b > a]
+
+
+@MUSEUM.wrong("product", "the transpose's product")
+def transposed(values, columns, starts, x):
+    result = [0.0] * len(x)
+    for row, (a, b) in enumerate(zip(starts, starts[1:], strict=False)):
+        for i in range(a, b):
+            result[columns[i]] += values[i] * x[row]
+    return result
+
+
+@MUSEUM.wrong("product", "last entry of each row is missing")
+def stops_early(values, columns, starts, x):
+    pairs = zip(starts, starts[1:], strict=False)
+    return [sum(values[i] * x[columns[i]] for i in range(a, b - 1)) for a, b in pairs]
+
+
+@MUSEUM.wrong("move", "other connections' momentum")
+def stays(listed, old_mask, new_mask):
+    return listed
+
+
+@MUSEUM.wrong("move", "weights that stayed keep")
+def resets(listed, old_mask, new_mask):
+    return torch.zeros(int(new_mask.sum()))
+
+
+@MUSEUM.wrong("move", "not at the end")
+def new_ones_last(listed, old_mask, new_mask):
+    full = torch.zeros(old_mask.shape)
+    full[old_mask] = listed
+    kept = full[old_mask & new_mask]
+    return torch.cat([kept, torch.zeros(int(new_mask.sum()) - len(kept))])
+
+
+@MUSEUM.wrong("move", "One number for each weight of the new mask")
+def full_matrix(listed, old_mask, new_mask):
+    full = torch.zeros(old_mask.shape)
+    full[old_mask] = listed
+    return full * new_mask
+
+
+@MUSEUM.wrong("speed_up", "Rewirings take time too")
+def no_rewiring(dense, sparse, rewiring, every):
+    return dense / sparse
+
+
+@MUSEUM.wrong("speed_up", "does not come on top")
+def on_top(dense, sparse, rewiring, every):
+    return every * dense / (every * sparse + rewiring)
+
+
+@MUSEUM.wrong("speed_up", "Upside down")
+def inverted(dense, sparse, rewiring, every):
+    return ((every - 1) * sparse + rewiring) / (every * dense)
+
+
+@MUSEUM.wrong("speed_up", "ratios do not")
+def mean_of_ratios(dense, sparse, rewiring, every):
+    return ((every - 1) * dense / sparse + dense / rewiring) / every
+
+
+@pytest.mark.parametrize("exercise, answer, hint", MUSEUM.entries)
+def test_wrong(exercise, answer, hint):
+    MUSEUM.rejects(exercise, answer, hint)
