@@ -80,11 +80,12 @@ def layer_of(model: nn.Module, density: float | None, shape: tuple[int, ...]) ->
             compress(model, list(masked_layers(model)))
     x = torch.randn(shape, requires_grad=True)
     dy = torch.randn_like(model(x))
+    wanted = [x, *model.parameters()]
 
     def work() -> None:
-        model.zero_grad()
-        x.grad = None
-        model(x).backward(dy)
+        # Not `backward`: it would copy the input's gradient into `x.grad`, as inside a network
+        # it does not.
+        torch.autograd.grad(model(x), wanted, dy)
 
     return work
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..sparse import CompressedLinear, compress, shrink
+from ..sparse.csr import multiply
 
 
 @torch.library.custom_op("rigl_edu::csr_linear", mutates_args=())
@@ -38,7 +39,7 @@ def csr_linear(
     """
     size = (len(row_start) - 1, x.shape[1])
     matrix = torch.sparse_csr_tensor(row_start, column, values, size, check_invariants=False)
-    y = matrix @ x.t().contiguous()  # (out, B)
+    y = multiply(matrix, x.t().contiguous())  # (out, B)
     return y.t() if bias is None else (y + bias[:, None]).t()
 
 

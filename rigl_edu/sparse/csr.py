@@ -80,6 +80,14 @@ def by_columns(pattern: Pattern, values: Tensor) -> Tensor:
     return _csr(pattern.column_start, pattern.row, values, size)
 
 
+def multiply(matrix: Tensor, x: Tensor) -> Tensor:
+    """W x for a CSR tensor of shape (o, i) and x of shape (i, B)."""
+    # `matrix @ x` fills the result with zeros and copies it, to add to it. With beta=0 what is in
+    # the result counts for nothing.
+    y = x.new_empty(matrix.shape[0], x.shape[1])
+    return torch.addmm(y, matrix, x, beta=0, out=y)
+
+
 class Product(torch.autograd.Function):
     """y = W x and its gradients, for a W that a layer stores compressed.
 
@@ -95,7 +103,7 @@ class Product(torch.autograd.Function):
         ctx.save_for_backward(x, values)
         ctx.layer = layer
         with torch.autocast(x.device.type, enabled=False):
-            return layer.matrix() @ x  # (o, B)
+            return multiply(layer.matrix(), x)  # (o, B)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -106,7 +114,7 @@ class Product(torch.autograd.Function):
         dx = dvalues = None
         with torch.autocast(x.device.type, enabled=False):
             if ctx.needs_input_grad[0]:
-                dx = layer.transpose() @ dy
+                dx = multiply(layer.transpose(), dy)
             if ctx.needs_input_grad[1] and layer.keep_dense_gradient:
                 dense = dy @ x.t()  # (o, i), for a rule that is about to rewire
                 layer.collect(dense)
