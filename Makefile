@@ -64,8 +64,9 @@ screenshots: .venv/installed system .cache/mathjax  ## photograph every built pa
 	@test -f $(SITE)/index.html || $(MAKE) book
 	$(PY) tools/browser.py $(SITE) _build/screenshots
 
-bench: .venv/installed  ## seconds of a masked step against a dense one
+bench: .venv/installed  ## masked and compressed layers against dense ones, in seconds
 	$(PY) -m benchmarks.step
+	$(PY) -m benchmarks.compressed
 
 # The browser tests need a Chromium, the toy's test needs Node.js. Where apt-get and the right to
 # use it are at hand they are installed; elsewhere those tests are skipped and say so.

@@ -24,7 +24,8 @@ TWINS = notebooks.twins()
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
-PAGES = [TOC["root"], *(chapter["file"] for chapter in TOC["chapters"])]
+CHAPTERS = [chapter for part in TOC["parts"] for chapter in part["chapters"]]
+PAGES = [TOC["root"], *(chapter["file"] for chapter in CHAPTERS)]
 MEGABYTE = 1_000_000
 
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

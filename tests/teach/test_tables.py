@@ -5,8 +5,10 @@ import json
 import pytest
 
 from rigl_edu.lab import load_records, paper, published_results, table_rows
+from rigl_edu.lab.records import RESULTS, record_path
 from rigl_edu.teach import cost
 from rigl_edu.teach.beside_paper import beside_paper, published
+from rigl_edu.teach.full_run import full_run
 
 
 def test_cost_row_shows_what_was_computed_and_recorded():
@@ -67,3 +69,22 @@ def test_chapter_11s_runs_of_the_mini_protocol_are_recorded_three_seeds_each():
         *(f"mini-{m}-{d}" for d in ("0.1", "0.05") for m in ("static", "set", "rigl")),
     ):
         assert seeds[name] == [0, 1, 2], name
+
+
+def test_full_run_puts_the_papers_number_beside_ours_or_says_not_run_yet():
+    text = full_run("mini-dense", "wrn22-rigl-0.2-3x")
+    lines = repr(text).splitlines()
+    (row,) = [r for r in table_rows(load_records(published_results())) if r.recipe == "mini-dense"]
+    assert lines[1].startswith("WRN-10-1, dense, 5 epochs")
+    assert f"{row.mean:.2f} ± {row.sd:.2f} {row.data}" in lines[1]
+    cell = paper.cell("Table2 CIFAR-10", "RigL", "ERK", 0.1)
+    assert f"{cell.result} Table 2" in repr(full_run("wrn22-rigl-erk-0.1"))
+    for seed in row.accuracies:
+        assert record_path(RESULTS, "mini-dense", row.data, seed).as_posix() in text.html
+    assert lines[2].endswith("not run yet")
+    assert "<code>wrn22-rigl-0.2-3x</code>" in text.html
+
+
+def test_full_run_refuses_an_unknown_recipe():
+    with pytest.raises(KeyError, match="wrn99"):
+        full_run("wrn99")
