@@ -304,7 +304,7 @@ def test_only_what_pays_is_compressed_unless_named():
     compress(model)
     kinds = [type(layer) for layer in model]
     assert kinds == [CompressedLinear, MaskedLinear, MaskedLinear]  # dense, small
-    with pytest.warns(UserWarning, match=r"\['1', '2'\] will be slower .* below density 0.15"):
+    with pytest.warns(UserWarning, match=r"\['1', '2'\] will be slower .* below density 0.1,"):
         compress(model, ["1", "2"])
 
 
