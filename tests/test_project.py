@@ -267,3 +267,14 @@ def test_no_file_names_a_machine():
     ]
     assert found == []
     assert not [p for p in text_files() if str(ROOT) in p.read_text("utf-8")]
+
+
+def test_the_speeds_in_the_readme_are_the_records():
+    record = json.loads((ROOT / "data/results/benchmarks/compressed-cpu.json").read_text("utf-8"))
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for density, row in record["training"].items():
+        megabytes = f"{row['bytes'] / 1e6:.1f}"
+        if density == "dense":
+            assert f"MB, dense {megabytes}" in readme
+        else:
+            assert f"| {density} | {row['faster']:.1f} | {megabytes} |" in readme
