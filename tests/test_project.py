@@ -1,6 +1,7 @@
 """The project around the code: requirements, address, imports, wheel, lint."""
 
 import ast
+import json
 import os
 import re
 import subprocess
