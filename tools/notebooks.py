@@ -37,8 +37,8 @@ CELL_TIMEOUT = 120  # seconds; a whole page is to take at most 60
 # instruction set that each numerical library picks.
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
-    "OMP_NUM_THREADS": "2",
-    "MKL_NUM_THREADS": "2",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
     "ATEN_CPU_CAPABILITY": "avx2",
     "MKL_CBWR": "AVX2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",

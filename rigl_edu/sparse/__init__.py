@@ -1,4 +1,4 @@
-"""The ideas of sparse training, one file each. Imports torch and numpy and nothing else."""
+"""The ideas of sparse training, one file each. Imports torch and nothing else."""
 
 from .angle import angular_distance, as_vector, masked_weights
 from .batch_norm import reestimate_batch_norm

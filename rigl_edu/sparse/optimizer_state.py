@@ -1,4 +1,8 @@
-"""What an optimizer remembers of a weight has to change with its mask."""
+"""What an optimizer remembers of a weight has to change with its mask.
+
+SGD keeps a momentum buffer, Adam two moments, others more: each is a tensor of the parameter's
+shape in `optimizer.state`. That shape is how they are found here, whatever they are called.
+"""
 
 from __future__ import annotations
 
