@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import seeds
+
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "pages").glob("[0-9][0-9]_*.md"))
 # Pages with a table of another paper's numbers, and where the page says they are from.
@@ -73,3 +75,12 @@ def test_it_cites_something_and_lists_it(page):
     text = page.read_text("utf-8")
     assert re.search(r"\{cite(:t)?\}`", text)
     assert ":filter: docname in docnames" in text
+
+
+@by_chapter
+def test_its_claims_can_be_tried_with_other_seeds(page):
+    if page.stem == "15_reproduction":
+        pytest.skip("it trains nothing")
+    program = seeds.script(page.read_text("utf-8"), 100)
+    compile(program, page.stem, "exec")
+    assert "range(100, 105)" in program and "%pip" not in program
