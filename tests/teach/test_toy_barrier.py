@@ -1,11 +1,6 @@
 """The barrier toy's JavaScript walks the line that rigl_edu walks, and its words say the same."""
 
-import json
 import re
-import shutil
-import subprocess
-from html import unescape
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,23 +8,7 @@ import torch
 from rigl_edu.sparse import copy_state, interpolate, lii, path
 from rigl_edu.teach import toys
 from rigl_edu.teach.toys.barrier import PAIRS, POINTS, loss, two_weights
-
-JS = Path(__file__).parents[1] / "js"
-BARRIER = Path(toys.__file__).with_name("barrier.js")
-
-
-def run_node(cases):
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not on this machine")
-    done = subprocess.run(
-        [node, str(JS / "barrier_batch.js"), str(BARRIER)],
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
+from tests.teach.node import run_node, shown_numbers
 
 
 def random_case(seed):
@@ -50,7 +29,7 @@ def random_case(seed):
 def test_the_line_and_its_barrier_are_the_packages_on_300_random_pairs():
     cases = [random_case(seed) for seed in range(300)]
     hills = 0
-    for case, js in zip(cases, run_node(cases), strict=True):
+    for case, js in zip(cases, run_node("barrier", cases), strict=True):
         first, second = two_weights(case["first"]), two_weights(case["second"])
         ends = copy_state(first), copy_state(second)
         here = interpolate(*ends, case["alpha"])
@@ -72,7 +51,7 @@ def test_every_pair_is_two_solutions_and_its_barrier_is_in_the_words():
         {"first": first, "second": second, "alpha": 0.5, "points": POINTS}
         for first, second in PAIRS.values()
     ]
-    for name, js in zip(PAIRS, run_node(cases), strict=True):
+    for name, js in zip(PAIRS, run_node("barrier", cases), strict=True):
         assert js["losses"][0] == pytest.approx(0) and js["losses"][-1] == pytest.approx(0)
         said = re.search(rf"{name}, from [^:]*: (\d\.\d\d)", words)
         assert said[1] == f"{js['barrier']:.2f}"
@@ -86,8 +65,7 @@ def test_the_pairs_are_a_basin_and_two_hills():
 
 def test_the_reader_starts_at_the_pair_that_was_asked_for():
     for pair in PAIRS:
-        shown = re.search(r'data-numbers="([^"]*)"', toys.barrier(pair).html)[1]
-        numbers = json.loads(unescape(shown))
+        numbers = shown_numbers(toys.barrier(pair))
         assert numbers["names"][0] == pair and set(numbers["names"]) == set(PAIRS)
 
 

@@ -1,12 +1,6 @@
 """The toy of equal budgets counts as the package does: densities, weights, FLOPs."""
 
-import json
 import random
-import re
-import shutil
-import subprocess
-from html import unescape
-from pathlib import Path
 
 import pytest
 
@@ -15,30 +9,13 @@ from rigl_edu.lab import wide_resnet
 from rigl_edu.sparse import active_counts, erk, layer_table
 from rigl_edu.teach import toys
 from rigl_edu.teach.toys.equal_budget import BUDGETS, erk_density, flops_of, wrn_sizes
-
-JS = Path(__file__).parents[1] / "js"
-TOY = Path(toys.__file__).with_name("equal_budget.js")
+from tests.teach.node import run_node, shown_numbers
 
 node = pytest.mark.node
 
 
-def run_node(given):
-    program = shutil.which("node")
-    if program is None:
-        pytest.skip("Node.js is not on this machine")
-    done = subprocess.run(
-        [program, str(JS / "equal_budget_batch.js"), str(TOY)],
-        input=json.dumps(given),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
-
-
 def inlined():
-    html = toys.equal_budget().html
-    return json.loads(unescape(re.search(r'data-numbers="([^"]*)"', html)[1]))["layers"]
+    return shown_numbers(toys.equal_budget())["layers"]
 
 
 def random_layers(seed):
@@ -53,7 +30,7 @@ def random_layers(seed):
 @node
 def test_erk_and_counts_equal_the_packages_on_100_random_networks():
     shapes = [random_layers(seed) for seed in range(100)]
-    given = run_node({"layers": [], "cases": [], "shapes": shapes})
+    given = run_node("equal_budget", {"layers": [], "cases": [], "shapes": shapes})
     full = 0
     for (layers, density), js in zip(shapes, given["random"], strict=True):
         named = {name: tuple(shape) for name, shape, *_ in layers}
@@ -67,7 +44,7 @@ def test_erk_and_counts_equal_the_packages_on_100_random_networks():
 @node
 def test_both_budgets_equal_the_packages():
     cases = [(density, budget) for density in (0.02, 0.1, 0.2, 0.5) for budget in BUDGETS]
-    given = run_node({"layers": inlined(), "cases": cases, "shapes": []})
+    given = run_node("equal_budget", {"layers": inlined(), "cases": cases, "shapes": []})
     for (density, budget), js in zip(cases, given["compared"], strict=True):
         other = erk_density(density, budget)
         assert js["densities"] == pytest.approx([density, other], rel=1e-12)

@@ -1,36 +1,17 @@
 """The toy's JavaScript shares budgets as rigl_edu does, and its words are the package's result."""
 
-import json
 import random
-import shutil
-import subprocess
 from math import prod
-from pathlib import Path
 
 import pytest
 
 from rigl_edu.sparse import erk
 from rigl_edu.teach import toys
+from tests.teach.node import run_node
 from tests.teach.test_toys import browser, open_toy  # noqa: F401 (a fixture)
 from tests.teach.toys_shown import SHOWN
 
-JS = Path(__file__).parents[1] / "js"
-ERK = Path(toys.__file__).with_name("erk.js")
 THREE = {"A": (6, 6), "B": (2, 6), "C": (1, 2)}
-
-
-def run_node(cases):
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not on this machine")
-    done = subprocess.run(
-        [node, str(JS / "erk_batch.js"), str(ERK)],
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
 
 
 def random_case(seed):
@@ -48,7 +29,7 @@ def random_case(seed):
 def test_densities_equal_the_packages_on_300_random_networks():
     cases = [random_case(seed) for seed in range(300)]
     over, cuts = 0, 0
-    for case, js in zip(cases, run_node(cases), strict=True):
+    for case, js in zip(cases, run_node("erk", cases), strict=True):
         shapes = {str(i): tuple(shape) for i, shape in enumerate(case["shapes"])}
         expected = erk(shapes, case["density"])
         assert js["erk"] == pytest.approx(list(expected.values()), rel=1e-12)
@@ -66,7 +47,7 @@ def test_densities_equal_the_packages_on_300_random_networks():
 @pytest.mark.node
 def test_the_three_layers_of_the_page_by_hand():
     shapes = [list(shape) for shape in THREE.values()]
-    (js,) = run_node([{"shapes": shapes, "density": 0.44}])
+    (js,) = run_node("erk", [{"shapes": shapes, "density": 0.44}])
     first, second = js["rounds"]
     assert first["epsilon"] == pytest.approx(22 / 23) and first["over"] == [False, False, True]
     assert second["epsilon"] == pytest.approx(1) and second["wanted"] == pytest.approx([12, 8, 2])

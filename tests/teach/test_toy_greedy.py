@@ -1,10 +1,5 @@
 """The greedy toy's JavaScript takes the steps of rigl_edu.sparse; its words are the package's."""
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -16,22 +11,7 @@ from rigl_edu.sparse import (
 )
 from rigl_edu.teach import toys
 from rigl_edu.teach.toys.greedy import ORDER, POINTS
-
-JS = Path(__file__).parents[1] / "js"
-
-
-def run_node(cases):
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not on this machine")
-    done = subprocess.run(
-        [node, str(JS / "greedy_batch.js"), str(Path(toys.__file__).with_name("greedy.js"))],
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
+from tests.teach.node import run_node
 
 
 def random_case(seed):
@@ -60,7 +40,7 @@ def vector(values):
 def test_each_rule_takes_the_packages_steps_on_300_layers():
     cases = [random_case(seed) for seed in range(300)]
     added, taken, removed, again = 0, 0, 0, 0
-    for case, js in zip(cases, run_node(cases), strict=True):
+    for case, js in zip(cases, run_node("greedy", cases), strict=True):
         gram = centred_gram([vector(case["points"])])
         free = torch.ones(len(gram), dtype=torch.bool)
         a = vector(case["a"])
@@ -107,7 +87,7 @@ def test_the_words_are_the_packages_numbers():
 
 @pytest.mark.node
 def test_the_three_things_the_page_says_about_it():
-    (js,) = run_node([{"points": POINTS, "order": ORDER, "steps": 8, "a": [1] + [0] * 7}])
+    (js,) = run_node("greedy", [{"points": POINTS, "order": ORDER, "steps": 8, "a": [1] + [0] * 7}])
     search, fixed, random = ([s["d"] for s in js[rule]] for rule in ("search", "fixed", "random"))
     assert search == sorted(search, reverse=True)
     assert all(after < 0.6 * before for before, after in zip(search[1:], search[2:], strict=False))

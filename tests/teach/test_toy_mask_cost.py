@@ -1,10 +1,5 @@
 """The toy of chapter 1: its masks, FLOPs and bytes are those of rigl_edu and of torch."""
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -13,20 +8,7 @@ from rigl_edu.sparse import forward_flops, grow, sparsify
 from rigl_edu.teach import six_by_six, toys
 from rigl_edu.teach.layers import places
 from rigl_edu.teach.toys.mask_cost import csr_bytes
-
-JS = Path(__file__).parents[1] / "js"
-TOY = Path(toys.__file__).with_name("mask_cost.js")
-
-
-def run_node(cases):
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not on this machine")
-    command = [node, str(JS / "mask_cost_batch.js"), str(TOY)]
-    done = subprocess.run(
-        command, input=json.dumps(cases), capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)
+from tests.teach.node import run_node
 
 
 def torch_bytes(mask, index):
@@ -55,7 +37,7 @@ def random_case(seed):
 @pytest.mark.node
 def test_masks_and_costs_equal_the_packages_on_200_random_layers():
     cases = [random_case(seed) for seed in range(200)]
-    for case, js in zip(cases, run_node(cases), strict=True):
+    for case, js in zip(cases, run_node("mask_cost", cases), strict=True):
         shape = case["rows"], case["columns"]
         numbers = torch.tensor(case["numbers"], dtype=torch.float64)
         mask = grow(numbers, torch.zeros(len(numbers)), case["active"]).view(shape)
@@ -77,7 +59,7 @@ def test_the_break_even_is_where_torchs_bytes_cross():
     for (rows, columns), index in (((6, 6), 4), ((6, 6), 8), ((1, 1), 4), ((3, 8), 4)):
         size = rows * columns
         case = {"rows": rows, "columns": columns, "numbers": [0] * size, "active": 1}
-        (js,) = run_node([{**case, "index": index}])
+        (js,) = run_node("mask_cost", [{**case, "index": index}])
         masks = {n: (torch.arange(size) < n).view(rows, columns) for n in range(1, size + 1)}
         fewer = [n for n, mask in masks.items() if torch_bytes(mask, index) < 4 * size]
         assert js["breakEven"] == max(fewer, default=0)

@@ -1,36 +1,16 @@
 """The redistribution toy hands out the weights that `rigl_edu.sparse.share` does."""
 
-import json
 import random
-import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from rigl_edu.sparse import drop_count, share
 from rigl_edu.teach import toys
+from tests.teach.node import run_node, shown_numbers
 
-JS = Path(__file__).parents[1] / "js"
-TOY = Path(toys.__file__).with_name("redistribution.js")
 LAYERS = {"A": (12, 36), "B": (8, 12), "C": (4, 6)}
 
 node = pytest.mark.node
-
-
-def run_node(cases):
-    program = shutil.which("node")
-    if program is None:
-        pytest.skip("Node.js is not on this machine")
-    done = subprocess.run(
-        [program, str(JS / "redistribution_batch.js"), str(TOY)],
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
 
 
 def random_case(seed):
@@ -54,7 +34,7 @@ def random_case(seed):
 def test_shares_equal_the_packages_in_500_random_cases():
     cases = [random_case(seed) for seed in range(500)]
     capped = zeros = 0
-    for case, js in zip(cases, run_node(cases), strict=True):
+    for case, js in zip(cases, run_node("redistribution", cases), strict=True):
         dropped = [drop_count(case["fraction"], n) for n in case["active"]]
         room = [s - n + k for s, n, k in zip(case["sizes"], case["active"], dropped, strict=True)]
         given = share(case["scores"], sum(dropped), room)
@@ -68,11 +48,8 @@ def test_shares_equal_the_packages_in_500_random_cases():
 
 @node
 def test_the_pages_numbers_go_in_as_they_are():
-    html = toys.redistribution(LAYERS, (0.3, 0.5, 1.2)).html
-    from html import unescape
-
-    numbers = json.loads(unescape(re.search(r'data-numbers="([^"]*)"', html)[1]))
-    (js,) = run_node([{**numbers, "budget": 0}])
+    numbers = shown_numbers(toys.redistribution(LAYERS, (0.3, 0.5, 1.2)))
+    (js,) = run_node("redistribution", [{**numbers, "budget": 0}])
     assert js["dropped"] == [3, 2, 1] and js["given"] == [1, 2, 3] and js["after"] == [10, 8, 6]
 
 

@@ -1,41 +1,19 @@
 """The rewinding toy's JavaScript trains, prunes and rewinds as `rigl_edu.sparse.imp` does."""
 
-import json
-import re
-import shutil
-import subprocess
-from html import unescape
-from pathlib import Path
-
 import pytest
 import torch
 
 from rigl_edu.sparse import imp, masked_layers, prune, rewind, snapshot
 from rigl_edu.teach import toys
 from rigl_edu.teach.toys.rewinding import EARLY, ROUNDS, STEPS, descend, loss_of, tiny
+from tests.teach.node import run_node, shown_numbers
 
-JS = Path(__file__).parents[1] / "js"
 FRACTION = 1 / 3
 DONE = {"trained": 3 * ROUNDS + 1, "rewound": 3 * ROUNDS, "pruned": 3 * ROUNDS - 1}
 
 
-def play(cases):
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not on this machine")
-    done = subprocess.run(
-        [node, str(JS / "rewinding_batch.js"), str(Path(toys.__file__).with_name("rewinding.js"))],
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
-
-
 def shown():
-    html = toys.rewinding().html
-    return json.loads(unescape(re.search(r'data-numbers="([^"]*)"', html)[1]))
+    return shown_numbers(toys.rewinding())
 
 
 def drawn(seed):
@@ -90,7 +68,9 @@ def the_packages(net, choice):
 @pytest.mark.parametrize("choice", ["start", "early", "trained", "fresh"])
 def test_it_ends_where_the_package_ends(choice):
     nets = [drawn(seed) for seed in range(10)]
-    ends = play([{"net": net, "choice": choice, "done": DONE["trained"]} for net in nets])
+    ends = run_node(
+        "rewinding", [{"net": net, "choice": choice, "done": DONE["trained"]} for net in nets]
+    )
     for net, end in zip(nets, ends, strict=True):
         model = the_packages(net, choice)
         assert end["mask"] == mask(model) and sum(end["mask"]) == 5
@@ -106,7 +86,9 @@ def test_every_stage_of_a_round():
     net = drawn(0)
     model = tiny(net["start"])
     start = snapshot(model)
-    stages = play([{"net": net, "choice": "start", "done": done} for done in range(5)])
+    stages = run_node(
+        "rewinding", [{"net": net, "choice": "start", "done": done} for done in range(5)]
+    )
     assert stages[0]["weight"] == weights(model) and stages[0]["curves"] == []
     descend(model)
     assert stages[1]["weight"] == weights(model)
@@ -124,8 +106,9 @@ def test_every_stage_of_a_round():
 @pytest.mark.parametrize("choice", ["start", "early", "trained", "fresh"])
 def test_what_rewinding_puts_back(choice):
     net = drawn(0)
-    pruned, rewound = play(
-        [{"net": net, "choice": choice, "done": DONE[stage]} for stage in ("pruned", "rewound")]
+    pruned, rewound = run_node(
+        "rewinding",
+        [{"net": net, "choice": choice, "done": DONE[stage]} for stage in ("pruned", "rewound")],
     )
     early = flat(layer.weight for layer in masked_layers(to_early(net)).values())
     put = {"start": net["start"], "early": early, "trained": pruned["weight"]}

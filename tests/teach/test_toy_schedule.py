@@ -1,12 +1,6 @@
 """The schedule toy's JavaScript counts as rigl_edu does; its words are the package's numbers."""
 
-import json
 import random
-import re
-import shutil
-import subprocess
-from html import unescape
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,29 +8,13 @@ import torch
 from rigl_edu.sparse import cosine_fraction, drop_count, grow, random_mask, rewires_at
 from rigl_edu.teach import toys
 from rigl_edu.teach.toys.schedule import STEPS, tried
-
-JS = Path(__file__).parents[1] / "js"
-TOY = Path(toys.__file__).with_name("schedule.js")
+from tests.teach.node import run_node, shown_numbers
 
 SHARES = {
     "cosine": cosine_fraction,
     "linear": lambda t, until, fraction: fraction * (1 - t / until) if t < until else 0,
     "constant": lambda t, until, fraction: fraction if t < until else 0,
 }
-
-
-def run_node(cases):
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not on this machine")
-    done = subprocess.run(
-        [node, str(JS / "schedule_batch.js"), str(TOY)],
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
 
 
 def random_case(draw, shape):
@@ -56,7 +34,7 @@ def test_steps_shares_and_counts_are_the_packages_in_300_trainings():
     draw = random.Random(0)
     cases = [random_case(draw, shape) for shape in SHARES for _ in range(100)]
     rewirings = 0
-    for case, js in zip(cases, run_node(cases), strict=True):
+    for case, js in zip(cases, run_node("schedule", cases), strict=True):
         layer, pace = case["layer"], case["pace"]
         every, until, fraction = pace["every"], pace["until"], pace["fraction"]
         steps = [t for t in range(1, layer["steps"] + 1) if rewires_at(t, every, until)]
@@ -107,8 +85,7 @@ def test_a_schedule_without_a_rewiring_has_words_too():
 
 
 def test_the_numbers_are_inlined():
-    numbers = re.search(r'data-numbers="([^"]*)"', toys.schedule(until=500).html)[1]
-    assert json.loads(unescape(numbers)) == {
+    assert shown_numbers(toys.schedule(until=500)) == {
         "layer": {"active": 1000, "total": 10_000, "steps": STEPS},
         "start": {"fraction": 0.3, "every": 50, "until": 500},
     }

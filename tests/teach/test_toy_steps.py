@@ -1,11 +1,5 @@
 """The toy's JavaScript takes the same steps as rigl_edu: run both, compare masks and weights."""
 
-import json
-import re
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -14,25 +8,9 @@ from rigl_edu import RigL, sparsify
 from rigl_edu.sparse import Layer, decide, drop, drop_count, gradient, grow, magnitude
 from rigl_edu.teach import six_by_six, toys
 from rigl_edu.teach.layers import places
-
-JS = Path(__file__).parents[1] / "js"
-REWIRE = Path(toys.__file__).with_name("rewire.js")
+from tests.teach.node import run_node, shown_numbers
 
 pytestmark = pytest.mark.node
-
-
-def run_node(cases):
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not on this machine")
-    done = subprocess.run(
-        [node, str(JS / "rewire_batch.js"), str(REWIRE)],
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
 
 
 def random_case(seed):
@@ -68,7 +46,7 @@ def random_case(seed):
 def test_masks_equal_the_packages_on_200_random_layers_for_each_rule():
     cases = [random_case(seed) for seed in range(200)]
     grown, regrown, ties = 0, 0, 0
-    for case, js in zip(cases, run_node(cases), strict=True):
+    for case, js in zip(cases, run_node("rewire", cases), strict=True):
         layer, fraction = case["layer"], case["fraction"]
         mask = torch.tensor(layer["mask"]).bool()
         weight = torch.tensor(layer["weight"], dtype=torch.float64)
@@ -100,7 +78,7 @@ def test_the_count_is_rounded_as_the_packages_is():
         numbers = list(range(1, n + 1))
         fields = dict.fromkeys(("weight", "gradient", "momentum", "random"), numbers)
         cases.append({"layer": {**fields, "mask": [1] * n}, "fraction": fraction, "k": 0})
-    for (fraction, n), js in zip(hard, run_node(cases), strict=True):
+    for (fraction, n), js in zip(hard, run_node("rewire", cases), strict=True):
         assert js["RigL"]["k"] == drop_count(fraction, n)
 
 
@@ -115,15 +93,9 @@ def test_one_step_of_the_real_rule_does_what_the_toy_shows():
     model.weight.grad = example.gradient.clone()
     rule.step()
 
-    (js,) = run_node([{**shown_numbers(toys.rewire(example)), "k": 0}])
+    (js,) = run_node("rewire", [{**shown_numbers(toys.rewire(example)), "k": 0}])
     assert js["RigL"]["mask"] == model.mask.bool().flatten().tolist()
     assert torch.tensor(js["RigL"]["weight"]).equal(model.weight.detach().flatten())
-
-
-def shown_numbers(toy):
-    from html import unescape
-
-    return json.loads(unescape(re.search(r'data-numbers="([^"]*)"', toy.html)[1]))
 
 
 def test_the_inlined_numbers_rank_as_the_float32_ones_do():

@@ -1,30 +1,12 @@
 """The toy of chapter 2: it keeps the weights that rigl_edu keeps."""
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 import torch
 
 from rigl_edu.sparse import drop, keep_globally
 from rigl_edu.teach import six_by_six, toys
 from rigl_edu.teach.layers import places
-
-JS = Path(__file__).parents[1] / "js"
-TOY = Path(toys.__file__).with_name("threshold.js")
-
-
-def run_node(cases):
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not on this machine")
-    command = [node, str(JS / "threshold_batch.js"), str(TOY)]
-    done = subprocess.run(
-        command, input=json.dumps(cases), capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)
+from tests.teach.node import run_node
 
 
 def random_case(seed):
@@ -50,7 +32,7 @@ def random_case(seed):
 def test_masks_equal_the_packages_on_200_random_layers():
     ties = 0
     cases = [random_case(seed) for seed in range(200)]
-    for case, js in zip(cases, run_node(cases), strict=True):
+    for case, js in zip(cases, run_node("threshold", cases), strict=True):
         layer, removed = case["layer"], case["removed"]
         mask = torch.tensor(layer["mask"]).bool()
         weight = torch.tensor(layer["weight"], dtype=torch.float64)
