@@ -17,10 +17,9 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import statistics
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.step import a_batch, milliseconds, rounded, sgd
+from benchmarks.step import Work, a_batch, ratios, rounded, sgd
 from rigl_edu.lab.models import mlp
 from rigl_edu.lab.run import device_name, source_commit, versions
 from rigl_edu.sparse import RigL, compress, masked_layers, sparse_layers, sparsify
@@ -43,31 +42,6 @@ CONVOLUTIONS = ((64, 64, 32), (256, 256, 8), (1024, 256, 8), (512, 2048, 4))  # 
 # What the project promises for 1024 x 1024 and for the MLP, on two CPU cores.
 LAYER_BOUNDS = {0.1: 0.60, 0.05: 0.35, 0.02: 0.22, 0.01: 0.17}
 TRAINING_BOUNDS = {0.05: 3.0, 0.02: 5.0, 0.01: 8.0}
-
-Work = Callable[[], object]
-
-
-def ratios(
-    works: Mapping[str, Work], rounds: int, order: random.Random
-) -> dict[str, dict[str, float]]:
-    """Median milliseconds of each, and the medians of its rounds' ratios to "dense"."""
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for round_number in range(rounds + 2):  # the first two warm up
-        for name in order.sample(list(works), len(works)):
-            passed = milliseconds(works[name])
-            if round_number >= 2:
-                times[name].append(passed)
-    found = {}
-    for name, mine in times.items():
-        each = [t / d for t, d in zip(mine, times["dense"], strict=True)]
-        low, _, high = statistics.quantiles(each, n=4)
-        found[name] = {
-            "ms": statistics.median(mine),
-            "ratio": statistics.median(each),
-            "ratio_low": low,
-            "ratio_high": high,
-        }
-    return found
 
 
 def layer_of(

@@ -15,7 +15,7 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,37 @@ BOUNDS = {"WRN-22-2": 1.03, "MLP 1024-2048-2048-10": 1.08}
 REWIRING_BOUND_MS = 20.0
 NEVER = 10**9
 
+Work = Callable[[], object]
+
 
 def milliseconds(work: Callable[[], object]) -> float:
     """Wall time of one call."""
     begin = time.perf_counter()
     work()
     return 1e3 * (time.perf_counter() - begin)
+
+
+def ratios(
+    works: Mapping[str, Work], rounds: int, order: random.Random
+) -> dict[str, dict[str, float]]:
+    """Median milliseconds of each, and the medians of its rounds' ratios to "dense"."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for round_number in range(rounds + 2):  # the first two warm up
+        for name in order.sample(list(works), len(works)):
+            passed = milliseconds(works[name])
+            if round_number >= 2:
+                times[name].append(passed)
+    found = {}
+    for name, mine in times.items():
+        each = [t / d for t, d in zip(mine, times["dense"], strict=True)]
+        low, _, high = statistics.quantiles(each, n=4)
+        found[name] = {
+            "ms": statistics.median(mine),
+            "ratio": statistics.median(each),
+            "ratio_low": low,
+            "ratio_high": high,
+        }
+    return found
 
 
 def sgd(model: nn.Module) -> torch.optim.Optimizer:
@@ -122,24 +147,7 @@ def steps(network: str, rounds: int, order: random.Random) -> dict[str, dict[str
     """Milliseconds and ratios to the dense step, medians over the rounds, by variant."""
     variants = {"dense": training_step(None, network)}
     variants |= {rule: training_step(rule, network) for rule in RULES}
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for round_number in range(rounds + 2):  # the first two warm up
-        for name in order.sample(list(variants), len(variants)):
-            passed = milliseconds(variants[name])
-            if round_number >= 2:
-                times[name].append(passed)
-    ratios = {
-        name: [t / d for t, d in zip(times[name], times["dense"], strict=True)] for name in variants
-    }
-    return {
-        name: {
-            "ms": statistics.median(times[name]),
-            "ratio": statistics.median(ratios[name]),
-            "ratio_low": statistics.quantiles(ratios[name], n=4)[0],
-            "ratio_high": statistics.quantiles(ratios[name], n=4)[2],
-        }
-        for name in variants
-    }
+    return ratios(variants, rounds, order)
 
 
 def rewirings(rounds: int, order: random.Random) -> dict[str, float]:

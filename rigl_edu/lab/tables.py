@@ -59,6 +59,11 @@ class Row:
             return None
         return statistics.stdev(self.accuracies.values())
 
+    @property
+    def result(self) -> str:
+        """For example "69.79 ± 0.24"; without "±" for one seed."""
+        return f"{self.mean:.2f}" if self.sd is None else f"{self.mean:.2f} ± {self.sd:.2f}"
+
 
 def table_rows(records: Iterable[dict[str, Any]]) -> list[Row]:
     """Group records by recipe, data set and precision.
@@ -102,7 +107,6 @@ def make_row(group: Sequence[dict[str, Any]]) -> Row:
 
 def cells(row: Row) -> tuple[str, ...]:
     """A row as text, in the order of `HEADER`."""
-    spread = "" if row.sd is None else f" ± {row.sd:.2f}"
     paper = "–"
     if row.paper is not None:
         doubt = f"; {row.paper.note}" if row.paper.note else ""
@@ -114,7 +118,7 @@ def cells(row: Row) -> tuple[str, ...]:
         row.precision,
         f"{row.density:.3g}",
         str(len(row.accuracies)),
-        f"{row.mean:.2f}{spread}",
+        row.result,
         f"{row.train_flops_ratio:.3f}x",
         f"{row.minutes:.1f}",
         paper,

@@ -25,27 +25,35 @@ def beside_paper(rows: Sequence[Row], repository: str) -> Html:
     """
     lines = []
     for row in rows:
-        links = " ".join(
-            f'<a href="{repository}/{record_path(RESULTS, row.recipe, row.data, seed).as_posix()}">'
-            f"{seed}</a>"
-            for seed in row.accuracies
-        )
-        spread = "" if row.sd is None else f" ± {row.sd:.2f}"
         lines.append(
             (
                 paper.NAMES[row.method],
                 f"{row.density:.2g}",
                 published(row.method, round(row.density, 2)),
-                f"{row.mean:.2f}{spread}",
+                row.result,
                 escape(row.data),
                 f"{row.train_flops_ratio:.3f}",
                 f"{row.minutes:.1f}",
-                links,
+                seed_links(row, repository),
             )
         )
     table = html_of(HEADER, lines)
     plain = columns(*[line[:-1] for line in (HEADER, *lines)])  # a terminal has no links
     return Html(f'<div style="white-space:nowrap">{table}</div>', plain)
+
+
+def seed_links(row: Row, repository: str) -> str:
+    """The records behind a row, as HTML: each seed leads to its file.
+
+    Args:
+        row: of `lab.tables`.
+        repository: address of the repository's main branch.
+    """
+    return " ".join(
+        f'<a href="{repository}/{record_path(RESULTS, row.recipe, row.data, seed).as_posix()}">'
+        f"{seed}</a>"
+        for seed in row.accuracies
+    )
 
 
 def published(method: str, density: float) -> str:

@@ -6,8 +6,9 @@ from html import escape
 
 from ..lab.claims import by_place
 from ..lab.recipes import RECIPES
-from ..lab.records import RESULTS, load_records, published_results, record_path
+from ..lab.records import load_records, published_results
 from ..lab.tables import html_of, make_row
+from .beside_paper import seed_links
 from .html import Html, columns
 
 REPOSITORY = "https://github.com/rigl-edu/rigl_edu/blob/main"
@@ -40,13 +41,7 @@ def full_run(*names: str) -> Html:
             plain.append((recipe.title, " ".join(paper), NOT_YET, "", ""))
             lines.append((title, "<br>".join(paper), NOT_YET, "", "", ""))
         for row in map(make_row, groups):
-            links = " ".join(
-                f'<a href="{REPOSITORY}/'
-                f'{record_path(RESULTS, row.recipe, row.data, seed).as_posix()}">{seed}</a>'
-                for seed in row.accuracies
-            )
-            spread = "" if row.sd is None else f" ± {row.sd:.2f}"
-            ours = (f"{row.mean:.2f}{spread}", row.data)
+            links, ours = seed_links(row, REPOSITORY), (row.result, row.data)
             rest = (f"{row.train_flops_ratio:.3f}", f"{row.minutes:.1f}")
             plain.append((recipe.title, " ".join(paper), " ".join(ours), *rest))
             lines.append((title, "<br>".join(paper), "<br>".join(map(escape, ours)), *rest, links))

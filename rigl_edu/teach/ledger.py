@@ -12,9 +12,9 @@ from ..lab.claims import Entry, by_place
 from ..lab.claims_cli import by_sentence, commands, difference_text, html_ledger, side_title
 from ..lab.paper_claims import region
 from ..lab.recipes import RECIPES
-from ..lab.records import RESULTS, record_path
 from ..lab.tables import html_of, make_row
 from ..lab.verdict import FAILS, HOLDS, NOT_RUN, UNDECIDED
+from .beside_paper import seed_links
 from .html import Html, columns
 from .style import BLUE, INK, MUTED, ORANGE
 
@@ -120,14 +120,8 @@ def record_links(records: Iterable[dict[str, Any]], protocol: str, repository: s
     groups = [runs for name in names for runs in by_place(name, records).values()]
     lines = []
     for row in map(make_row, groups):
-        links = " ".join(
-            f'<a href="{repository}/{record_path(RESULTS, row.recipe, row.data, seed).as_posix()}">'
-            f"{seed}</a>"
-            for seed in row.accuracies
-        )
-        spread = "" if row.sd is None else f" ± {row.sd:.2f}"
-        accuracy = f"{row.mean:.2f}{spread}"
-        lines.append((row.recipe, escape(row.data), row.precision, accuracy, links))
+        links = seed_links(row, repository)
+        lines.append((row.recipe, escape(row.data), row.precision, row.result, links))
     header = ("recipe", "data", "precision", "test accuracy %", "records, by seed")
     title = f"{sum(map(len, groups))} records of {len(groups)} recipes"
     text = f"<details><summary>{title}</summary>{html_of(header, lines)}</details>"
