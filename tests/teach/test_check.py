@@ -13,18 +13,10 @@ from rigl_edu.sparse import grow as package_grow
 from rigl_edu.teach import check, show_source
 from rigl_edu.teach.check.result import EXERCISES
 from rigl_edu.teach.solutions import ch11 as solution
+from tests.teach.museum import Museum
 
-MUSEUM = []
-
-
-def wrong(exercise, hint):
-    """Hang an answer in the museum: the checker must reject it with a hint that says `hint`."""
-
-    def hang(answer):
-        MUSEUM.append(pytest.param(exercise, answer, hint, id=f"{exercise}-{answer.__name__}"))
-        return answer
-
-    return hang
+MUSEUM = Museum(check.ch11, solution)
+wrong = MUSEUM.wrong
 
 
 @pytest.mark.parametrize("exercise", ["cosine_fraction", "grow", "rewire", "upside_down"])
@@ -51,7 +43,7 @@ def test_the_shown_solution_runs_as_it_stands():
 def test_each_exercise_has_three_wrong_answers_hints_and_a_label():
     for exercise in [e for e in EXERCISES.values() if e.name.startswith("ch11.")]:
         name = exercise.name.split(".")[1]
-        assert sum(entry.values[0] == name for entry in MUSEUM) >= 3
+        assert sum(entry.values[0] == name for entry in MUSEUM.entries) >= 3
         assert len(exercise.clues) >= 3 and exercise.minutes > 0
         html = exercise.hints()._repr_html_()
         assert html.count("<details>") == len(exercise.clues) == html.count("</details>")
@@ -382,7 +374,7 @@ def by_small_weights(model, optimizer, **schedule):
 # --- and the visit --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("exercise, answer, hint", MUSEUM)
+@pytest.mark.parametrize("exercise, answer, hint", MUSEUM.entries)
 def test_a_wrong_answer_is_rejected_with_its_mistake_named(exercise, answer, hint, capsys):
     result = getattr(check.ch11, exercise)(answer)
     assert not result and not result.ok

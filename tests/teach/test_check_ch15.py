@@ -8,18 +8,10 @@ from rigl_edu.lab.verdict import t95
 from rigl_edu.teach import check, show_source
 from rigl_edu.teach.check.result import EXERCISES
 from rigl_edu.teach.solutions import ch15 as solution
+from tests.teach.museum import Museum
 
-MUSEUM = []
-
-
-def wrong(exercise, hint):
-    """Hang an answer in the museum: the checker must reject it with a hint that says `hint`."""
-
-    def hang(answer):
-        MUSEUM.append(pytest.param(exercise, answer, hint, id=f"{exercise}-{answer.__name__}"))
-        return answer
-
-    return hang
+MUSEUM = Museum(check.ch15, solution)
+wrong = MUSEUM.wrong
 
 
 @pytest.mark.parametrize("exercise", ["verdict", "interval", "groups"])
@@ -46,7 +38,7 @@ def test_each_exercise_has_wrong_answers_and_hints():
     assert len(mine) == 3
     for exercise in mine:
         name = exercise.name.split(".")[1]
-        assert sum(entry.values[0] == name for entry in MUSEUM) >= 3
+        assert sum(entry.values[0] == name for entry in MUSEUM.entries) >= 3
         assert len(exercise.clues) >= 3 and exercise.minutes > 0
 
 
@@ -215,7 +207,7 @@ hang("sorted_by_accuracy", "One group with all three", grouped(right_key, order=
 hang("a_list", "should return a dict", lambda records: list(solution.groups(records).items()))
 
 
-@pytest.mark.parametrize("exercise, answer, hint", MUSEUM)
+@pytest.mark.parametrize("exercise, answer, hint", MUSEUM.entries)
 def test_a_wrong_answer_is_rejected_with_its_mistake_named(exercise, answer, hint):
     result = getattr(check.ch15, exercise)(answer, quiet=True)
     assert not result

@@ -7,8 +7,8 @@ import pytest
 
 from rigl_edu.sparse import erk
 from rigl_edu.teach import toys
+from tests.teach.in_browser import open_page
 from tests.teach.node import run_node
-from tests.teach.test_toys import browser, open_toy  # noqa: F401 (a fixture)
 from tests.teach.toys_shown import SHOWN
 
 THREE = {"A": (6, 6), "B": (2, 6), "C": (1, 2)}
@@ -73,8 +73,8 @@ def test_no_network_is_refused():
 
 
 @pytest.mark.browser
-def test_sharing_again_cutting_off_and_starting_over(browser):  # noqa: F811
-    page = open_toy(browser, "erk")
+def test_sharing_again_cutting_off_and_starting_over(browser):
+    page = open_page(browser, SHOWN["erk"]())
     status = page.get_by_role("status")
     assert "epsilon = 0.9565. C would hold more" in status.inner_text()
     page.get_by_role("button", name="cut off at 1").click()

@@ -1,40 +1,14 @@
 """The toy in a browser, as a reader has it: keyboard, dark theme, a phone, no JavaScript."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from rigl_edu.sparse import drop, drop_count, grow
 from rigl_edu.teach import check, quiz, six_by_six, toys
-from tools import browser as chromium
+from tests.teach.in_browser import CONTRASTS, open_page
 
 pytestmark = pytest.mark.browser
-
-# For each text on the page: its contrast with the colours that lie behind it, and the text.
-CONTRASTS = (Path(__file__).parents[1] / "js" / "contrasts.js").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if chromium.chromium() is None:
-        pytest.skip("Chromium is not on this machine")
-    pytest.importorskip("playwright.sync_api")
-    with chromium.launch() as browser:
-        yield browser
-
-
-def open_page(browser, *outputs, theme="light", width=1000, **options):
-    dark = "background:#14181e;color:#ced6dd" if theme == "dark" else ""
-    cards = "".join(f'<div class="card">{output.html}</div>' for output in outputs)
-    page = browser.new_page(viewport={"width": width, "height": 900}, **options)
-    page.errors = []
-    page.on("pageerror", lambda error: page.errors.append(error))
-    page.set_content(
-        f'<!doctype html><html lang="en" data-theme="{theme}"><title>t</title>'
-        f'<body style="font-family:sans-serif;margin:16px;{dark}">{cards}</body></html>'
-    )
-    return page
 
 
 @pytest.fixture

@@ -5,33 +5,14 @@ from pathlib import Path
 import pytest
 
 from rigl_edu.teach import toys
+from tests.teach.in_browser import CONTRASTS, open_page
 from tests.teach.toys_shown import SHOWN
-from tools import browser as chromium
 
-CONTRASTS = (Path(__file__).parents[1] / "js" / "contrasts.js").read_text(encoding="utf-8")
 by_toy = pytest.mark.parametrize("name", SHOWN)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if chromium.chromium() is None:
-        pytest.skip("Chromium is not on this machine")
-    pytest.importorskip("playwright.sync_api")
-    with chromium.launch() as browser:
-        yield browser
-
-
-def open_toy(browser, name, theme="light", width=1000, **options):
-    dark = "background:#14181e;color:#ced6dd" if theme == "dark" else ""
-    page = browser.new_page(viewport={"width": width, "height": 900}, **options)
-    page.errors = []
-    page.on("pageerror", lambda error: page.errors.append(error))
-    page.set_content(
-        f'<!doctype html><html lang="en" data-theme="{theme}"><title>t</title>'
-        f'<body style="font-family:sans-serif;margin:16px;{dark}">'
-        f'<div class="card">{SHOWN[name]().html}</div></body></html>'
-    )
-    return page
+def open_toy(browser, name, **options):
+    return open_page(browser, SHOWN[name](), **options)
 
 
 def test_every_toy_is_shown():
