@@ -190,6 +190,29 @@ def test_drift_is_seen(scratch, change):
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "taken"),
+    [("# A page", "# Another page", True), ("import os\n", "import os, sys\n", False)],
+    ids=["words", "code"],
+)
+def test_new_words_keep_the_outputs_and_new_code_does_not(scratch, old, new, taken):
+    twin, target = scratch / "pages" / "page.md", scratch / "book" / "page.ipynb"
+    before = target.read_text("utf-8")
+    try:
+        twin.write_text(PAGE.replace(old, new), "utf-8")
+        assert notebooks.take_all_words([twin]) == (0 if taken else 1)
+        assert (notebooks.drift(twin) == []) == taken
+        outputs = [
+            [cell.outputs for cell in nbformat.reads(text, as_version=4).cells[1:]]
+            for text in (before, target.read_text("utf-8"))
+        ]
+        assert outputs[0] == outputs[1]
+        assert taken or target.read_text("utf-8") == before
+    finally:
+        twin.write_text(PAGE, "utf-8")
+        target.write_text(before, "utf-8")
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ('"execution_count": 2', '"execution_count": 7', "executed"),

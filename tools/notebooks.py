@@ -4,6 +4,7 @@ Each page is written as MyST text in ``pages/NAME.md`` and published as an execu
 ``book/NAME.ipynb``. The site shows the notebook, Colab opens it, nbval recomputes it::
 
     python tools/notebooks.py build [NAME ...]      execute the twins, write the notebooks
+    python tools/notebooks.py words [NAME ...]      take over new words, where no code has changed
     python tools/notebooks.py check                 fail when a notebook is not its twin's
     python tools/notebooks.py test [PYTEST ARGS]    pytest with nbval and this environment
 
@@ -101,6 +102,23 @@ def build(path: Path) -> Path:
     return target
 
 
+def take_words(path: Path) -> Path | None:
+    """Write one twin's words into its notebook and keep the outputs; None if a code cell changed.
+
+    Nothing is executed. Whether the outputs are still right is for `test` to say, as always.
+    """
+    target = BOOK / f"{path.stem}.ipynb"
+    twin, notebook = read_twin(path), nbformat.read(target, as_version=4)
+    ours, theirs = ([c for c in n.cells if c.cell_type == "code"] for n in (twin, notebook))
+    if list(map(_comparable, ours)) != list(map(_comparable, theirs)):
+        return None
+    for new, old in zip(ours, theirs, strict=True):
+        new.outputs, new.execution_count = old.outputs, old.execution_count
+    nbformat.validate(twin)
+    nbformat.write(twin, target)
+    return target
+
+
 def _comparable(cell: NotebookNode) -> tuple[str, str, dict[str, Any]]:
     return cell.cell_type, cell.source, dict(cell.metadata)
 
@@ -162,6 +180,14 @@ def build_all(paths: Sequence[Path]) -> int:
     return failed
 
 
+def take_all_words(paths: Sequence[Path]) -> int:
+    """Take over the words of twins; the exit code is 1 when the code of any has changed."""
+    stale = [path.stem for path in paths if take_words(path) is None]
+    if stale:
+        print(f"Code cells have changed: run make notebooks NAME=... for {', '.join(stale)}.")
+    return 1 if stale else 0
+
+
 def test(arguments: Sequence[str]) -> int:
     """Run pytest with nbval in the environment the notebooks were executed in."""
     options = ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}"]
@@ -171,9 +197,9 @@ def test(arguments: Sequence[str]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one of the three commands and return its exit code."""
+    """Run one of the commands and return its exit code."""
     parser = argparse.ArgumentParser(description="Build, check and recompute the notebooks.")
-    parser.add_argument("command", choices=["build", "check", "test"])
+    parser.add_argument("command", choices=["build", "words", "check", "test"])
     parser.add_argument("rest", nargs="*", help="names of pages, or arguments for pytest")
     options, more = parser.parse_known_args(arguments)
     rest = options.rest + more
@@ -181,6 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return test(rest)
     if options.command == "build":
         return build_all(twins(rest))
+    if options.command == "words":
+        return take_all_words(twins(rest))
     problems = [problem for path in twins(rest) for problem in drift(path)] + orphans()
     print("\n".join(problems) or "Every notebook is its twin's.")
     return 1 if problems else 0
