@@ -1,6 +1,7 @@
 """The command line: `python -m rigl_edu list | run | sweep | table | claims | layers | doctor`.
 
-Exit status: 0 done, 1 a run diverged, 2 bad input (one line says what), 130 stopped by Ctrl-C.
+Exit status: 0 done, 1 a run diverged or did not fit its checkpoint, 2 bad input (one line says
+what), 130 stopped by Ctrl-C.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from .plans import (
     make_plans,
     refuse_checkpoint,
     why_skipped,
-    with_tickets,
+    with_needed,
 )
 from .recipes import RECIPES, Recipe, fast, find, place, smoke
 from .records import RESULTS, load_records
@@ -201,7 +202,7 @@ def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
             if not (args.resume or args.force or args.pending):
                 refuse_checkpoint(plan)
             todo.append(plan)
-        todo = with_tickets(todo)
+        todo = with_needed(todo)
         if args.threads:
             torch.set_num_threads(args.threads)
         if not args.quiet and todo:
@@ -267,7 +268,9 @@ def do_runs(
 ) -> int:
     """Do the planned runs; returns the exit status."""
     loaded: dict[str, data.Dataset] = {}
-    diverged: list[Plan] = []
+    failed: list[Plan] = []
+    # A queue goes on after a checkpoint of another version too; who named a run wants to know.
+    no_end = (FloatingPointError, ValueError) if args.pending else (FloatingPointError,)
     begun: list[Plan] = []
 
     def train(plan: Plan) -> None:
@@ -289,9 +292,9 @@ def do_runs(
                 plan.recipe, plan.seed, images, folder, plan.checkpoint, command=command, **options
             )
             print(done_line(path), flush=True)
-        except FloatingPointError as error:
+        except no_end as error:
             print(f"rigl_edu: {error}", file=sys.stderr)
-            diverged.append(plan)
+            failed.append(plan)
 
     go_on = command if args.resume or args.pending else f"{command} --resume"
     try:
@@ -308,7 +311,7 @@ def do_runs(
         return 0 if in_time else 130
     for plan in left:
         print(f"{plan.recipe.name} seed {plan.seed}: left; {queue.why_left(plan, deadline)}")
-    return 1 if diverged else 0
+    return 1 if failed else 0
 
 
 def pick_device(name: str | None) -> torch.device:

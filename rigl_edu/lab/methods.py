@@ -1,6 +1,5 @@
-"""The methods as the training loop meets them: first masks, the rule, and what training costs."""
+"""The methods as the training loop meets them: the rule, and what training costs."""
 
-import copy
 import math
 import statistics
 from collections.abc import Sequence
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from rigl_edu.sparse import (
@@ -25,25 +23,20 @@ from rigl_edu.sparse import (
     StructuredRigL,
     UpdateRule,
     dsr_flops,
+    imp_flops,
     lottery_flops,
-    prune,
     pruning_flops,
     redistributed_rigl_flops,
     rigl_flops,
-    saliencies,
     snfs_flops,
-    sparsify,
-    sparsify_kernels,
     static_flops,
 )
 
-from .augment import normalise
 from .data import Dataset
-from .recipes import Recipe
-from .tickets import read_ticket, take_masks
+from .late_masks import LateMasks
+from .recipes import THIN, TICKETS, Recipe
+from .start import UNMASKED, masks_of_ticket
 
-# Methods of a network without masks; the others have a rule.
-UNMASKED = ("dense", "small_dense")
 REWIRING: dict[str, type[UpdateRule]] = {
     "set": SET,
     "snfs": SNFS,
@@ -55,46 +48,21 @@ REWIRING: dict[str, type[UpdateRule]] = {
 }
 
 
-def start_masks(
-    model: nn.Module, recipe: Recipe, seed: int, data: Dataset, checkpoint: Path
-) -> None:
-    """Give the network the masks with which the method's training starts.
-
-    Args:
-        model: dense, on the training device; changed in place.
-        recipe: its method, density and distribution.
-        seed: of random masks.
-        data: SNIP looks at the first batch of its training images.
-        checkpoint: the run's own; a run with `ticket_of` finds its masks in one beside it.
-
-    Raises:
-        ValueError: there is no finished run to take a ticket's masks from.
-    """
-    if recipe.method in UNMASKED:
-        return
-    if recipe.method == "rigl_struct":
-        sparsify_kernels(model, recipe.density, recipe.distribution, seed=seed)
-    elif recipe.method in ("pruning", "snip") or recipe.ticket_of:
-        # All ones. "uniform" leaves the first layer out of the ranking, as the reproduction did.
-        sparsify(model, 1.0, recipe.distribution, seed=seed)
-    else:
-        sparsify(model, recipe.density, recipe.distribution, seed=seed)
-    if recipe.ticket_of:
-        take_masks(model, read_ticket(recipe, seed, data, checkpoint)["model"])
-    if recipe.method == "snip":
-        probe = copy.deepcopy(model)  # so that batch norms and gradients stay as they were
-        images, labels = data.train_images[: recipe.batch], data.train_labels[: recipe.batch]
-        F.cross_entropy(probe(normalise(images, data.mean, data.std)), labels).backward()
-        prune(model, recipe.density, scores=saliencies(probe))
-
-
 def make_rule(
-    model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, seed: int
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    seed: int,
+    data: Dataset,
+    checkpoint: Path,
 ) -> Rule | torch.optim.Optimizer:
-    """The method as the object whose `step` the loop calls."""
-    if recipe.method in UNMASKED:
+    """The method as the object whose `step` the loop calls; arguments as of `start`."""
+    if recipe.method in UNMASKED + THIN:
         return optimizer
-    if recipe.method in ("static", "lottery", "snip"):
+    if recipe.rewind:
+        masks = masks_of_ticket(model, recipe, seed, data, checkpoint)
+        return LateMasks(model, optimizer, masks, recipe.rewind)
+    if recipe.method in ("static", "snip", *TICKETS):
         return Static(model, optimizer)
     schedule: dict[str, Any] = {"every": recipe.every, "until": recipe.until}
     if recipe.method == "pruning":
@@ -127,7 +95,9 @@ def train_flops(recipe: Recipe, f_s: float, f_d: float, readings: Sequence[float
         f_d: of the dense network.
         readings: f_s at the start and at the end of each epoch, for the mean over training of
             methods that change the layers' densities; of a lottery run those of the training that
-            found its masks.
+            found its masks; of a round of iterative pruning, its controls and a thin network the
+            cost of each training that led to it, its own the last. The few dense steps before a
+            rewinding are left out.
     """
     method = recipe.method
     if method == "dense":
@@ -140,6 +110,8 @@ def train_flops(recipe: Recipe, f_s: float, f_d: float, readings: Sequence[float
         return snfs_flops(statistics.mean(readings), f_d)
     if method == "pruning":
         return pruning_flops(statistics.mean(readings))
+    if method in ("imp", "reinit", "shuffled", *THIN):
+        return imp_flops(readings)
     if method == "lottery":
         return lottery_flops(statistics.mean(readings), f_s)
     if method == "dsr":

@@ -12,7 +12,7 @@ from .recipes import Recipe, named, recipe_fingerprint
 from .records import RESULTS, load_records, read_record, record_path
 from .run import device_name
 from .saved import read_checkpoint
-from .tickets import has_ticket, is_finished, ticket_path
+from .tickets import beside, is_there, needed
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Plan:
         location: of the data.
         record: where its record goes.
         checkpoint: where its checkpoint goes.
-        for_masks: the run has a record, but its final masks, which another run starts from, are
+        for_masks: the run has a record, but its final network, which another run starts from, is
             gone: it is trained again, and its record stays as it is.
     """
 
@@ -66,36 +66,45 @@ def make_plans(
     return plans
 
 
-def with_tickets(todo: Sequence[Plan]) -> list[Plan]:
-    """The plans, and the runs that find the masks of lottery runs where those are not there."""
-    plans: list[Plan] = []
+def with_needed(todo: Sequence[Plan]) -> list[Plan]:
+    """The plans, and before each the runs that it starts from or looks at and that are not there.
+
+    Those may need others in turn. A plan stands after all that it needs; otherwise the order stays.
+    """
+    asked = {plan.checkpoint: plan for plan in todo}
+    plans: dict[Path, Plan] = {}
+
+    def add(plan: Plan) -> None:
+        for name in needed(plan.recipe):
+            checkpoint = beside(plan.recipe, plan.checkpoint, name)
+            if checkpoint in asked:
+                add(asked[checkpoint])
+            elif not is_there(name, checkpoint):
+                add(one_before(plan, name, checkpoint))
+        plans.setdefault(plan.checkpoint, plan)
+
     for plan in todo:
-        if not has_ticket(plan.recipe, plan.checkpoint):
-            checkpoint = ticket_path(plan.recipe, plan.checkpoint)
-            if checkpoint not in [p.checkpoint for p in (*todo, *plans)]:
-                record = plan.record.with_name(f"{checkpoint.stem}.json")
-                parent = named(plan.recipe.ticket_of)
-                plans.append(
-                    dataclasses.replace(
-                        plan,
-                        recipe=parent,
-                        record=record,
-                        checkpoint=checkpoint,
-                        for_masks=record.exists(),
-                    )
-                )
-        plans.append(plan)
-    # A run that finds masks may stand after the one that needs them: those that need go last.
-    return sorted(plans, key=lambda plan: bool(plan.recipe.ticket_of))
+        add(plan)
+    return list(plans.values())
+
+
+def one_before(plan: Plan, name: str, checkpoint: Path) -> Plan:
+    """The run `name` of a plan's seed and data; if it has a record, for its checkpoint alone."""
+    record = plan.record.with_name(f"{checkpoint.stem}.json")
+    return dataclasses.replace(
+        plan,
+        recipe=named(name),
+        record=record,
+        checkpoint=checkpoint,
+        for_masks=record.exists(),
+    )
 
 
 def is_done(plan: Plan) -> bool:
     """Whether nothing is left to do: there is a record, or the masks that were wanted."""
     if not plan.for_masks:
         return plan.record.exists()
-    if not plan.checkpoint.exists():
-        return False
-    return is_finished(read_checkpoint(plan.checkpoint), plan.recipe)
+    return is_there(plan.recipe.name, plan.checkpoint)
 
 
 def why_skipped(plan: Plan) -> str:

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from . import distributed
 from .plans import Plan, is_done
-from .tickets import has_ticket
+from .tickets import is_ready, needed
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -65,7 +65,7 @@ def work(
     """Train the plans in their order; returns those that were left.
 
     A run that another process holds is passed over and tried again later: it may have been killed.
-    So is a lottery run whose masks are not there yet.
+    So is a run that starts from another one which is not finished yet.
 
     Args:
         plans: what to do; what is done by the time its turn comes is skipped.
@@ -80,7 +80,7 @@ def work(
             if deadline is not None and time.monotonic() >= deadline:
                 return left
             # In this order: the first asks for a file, the second reads one.
-            if (again or not is_done(plan)) and not has_ticket(plan.recipe, plan.checkpoint):
+            if (again or not is_done(plan)) and not is_ready(plan.recipe, plan.checkpoint):
                 continue
             with claimed(plan) as mine:
                 if mine:
@@ -113,8 +113,8 @@ def why_left(plan: Plan, deadline: float | None) -> str:
     """Why `work` did not do a plan, in words."""
     if deadline is not None and time.monotonic() >= deadline:
         return "the budget is used up"
-    if not has_ticket(plan.recipe, plan.checkpoint):
-        return f"{plan.recipe.ticket_of} did not finish"
+    if not is_ready(plan.recipe, plan.checkpoint):
+        return f"{' or '.join(needed(plan.recipe))} did not finish"
     return "another process is at it"
 
 

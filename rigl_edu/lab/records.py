@@ -42,6 +42,10 @@ KEYS: dict[str, tuple[type, ...]] = {
     "train_flops": (float,),  # the papers' formula for the method
     "train_flops_ratio": (float,),  # to 3 times dense_forward_flops
 }
+# Of some records only.
+MORE_KEYS: dict[str, tuple[type, ...]] = {
+    "barrier": (float,),  # to the run it is a twin of, points of test error
+}
 DATA_KEYS = ("name", "fingerprint", "train", "held_out", "test")
 
 
@@ -87,7 +91,8 @@ def check_record(record: Any, path: Path) -> None:
     missing += [f"data.{key}" for key in DATA_KEYS if key not in record.get("data", DATA_KEYS)]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; a record has {', '.join(KEYS)}")
-    for key, types in KEYS.items():
+    more = {key: types for key, types in MORE_KEYS.items() if key in record}
+    for key, types in {**KEYS, **more}.items():
         if not isinstance(record[key], types):
             allowed = " or ".join(t.__name__ for t in types)
             raise ValueError(f"{path}: {key} is {record[key]!r}; expected {allowed}")

@@ -18,9 +18,10 @@ from . import distributed
 from .checkpoint import load_checkpoint, save_checkpoint
 from .data import Dataset
 from .methods import train_flops
-from .recipes import Recipe, recipe_fields, recipe_fingerprint
+from .recipes import THIN, Recipe, recipe_fields, recipe_fingerprint
 from .records import SCHEMA, record_path, write_record
-from .tickets import read_ticket
+from .stability import barrier
+from .tickets import ancestors, read_finished
 from .train import Job, evaluate, first_model, make_job, make_model, train
 
 RUNS_ON = ("__init__.py", "sparse", "lab")  # of this package; `teach` is for pages
@@ -96,7 +97,11 @@ def make_record(job: Job, data: Dataset, command: str) -> dict[str, Any]:
     f_s, f_d = (forward_flops(m, data.image_shape) for m in (job.model, twin))
     weights = sum(row.total for row in layer_table(twin))
     active = sum(row.active for row in layers)
-    flops = train_flops(recipe, f_s, f_d, forward_costs(job, data, f_d))
+    flops = train_flops(recipe, f_s, f_d, forward_costs(job, data, f_s, f_d))
+    found: dict[str, Any] = {}
+    if recipe.twin_of:
+        other = read_finished(recipe.twin_of, recipe, job.seed, data, job.checkpoint)
+        found["barrier"] = barrier(job.model, other["model"], data, recipe)
     return {
         "schema": SCHEMA,
         "command": command,
@@ -131,24 +136,33 @@ def make_record(job: Job, data: Dataset, command: str) -> dict[str, Any]:
         "dense_forward_flops": f_d,
         "train_flops": float(flops),
         "train_flops_ratio": flops / (3 * f_d),
+        **found,
     }
 
 
-def forward_costs(job: Job, data: Dataset, f_d: int) -> list[int]:
-    """Forward FLOPs at the start and after each epoch of the training that the method pays for.
+def forward_costs(job: Job, data: Dataset, f_s: int, f_d: int) -> list[float]:
+    """Forward FLOPs that the cost of the training follows from, see `train_flops`.
+
+    Of iterative pruning and thin networks: a reading for each training, the dense one first. A
+    training of fewer epochs than that counts for less. Otherwise: at the start and after each epoch
+    of the training that the method pays for; a lottery run's masks come from a pruning.
 
     Args:
         job: finished.
         data: for the shapes.
-        f_d: of the dense network; a lottery run's masks come from a pruning that started there.
+        f_s: at the end.
+        f_d: of the dense network.
     """
     recipe = job.recipe
+    led_here = ancestors(recipe, job.seed, data, job.checkpoint)
+    if recipe.method in ("imp", "reinit", "shuffled", *THIN):
+        trainings = [(r.epochs, state["curve"][-1]["forward_flops"]) for r, state in led_here]
+        trainings.append((recipe.epochs, f_s))
+        return [epochs / trainings[0][0] * flops for epochs, flops in trainings]
     if recipe.ticket_of:
-        first, curve = f_d, read_ticket(recipe, job.seed, data, job.checkpoint)["curve"]
-    else:
-        start = first_model(recipe, job.seed, data, job.checkpoint)
-        first, curve = forward_flops(start, data.image_shape), job.curve
-    return [first, *[row["forward_flops"] for row in curve]]
+        return [f_d, *[row["forward_flops"] for row in led_here[-1][1]["curve"]]]
+    first = forward_flops(first_model(recipe, job.seed, data, job.checkpoint), data.image_shape)
+    return [first, *[row["forward_flops"] for row in job.curve]]
 
 
 @cache

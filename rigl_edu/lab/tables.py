@@ -35,6 +35,7 @@ class Row:
         train_flops_ratio: mean over runs, to dense training.
         minutes: median wall time of a run.
         paper: the published result, if the recipe has one.
+        barriers: to the runs that these are twins of, in points; empty for other runs.
     """
 
     recipe: str
@@ -46,6 +47,7 @@ class Row:
     train_flops_ratio: float
     minutes: float
     paper: PaperCell | None
+    barriers: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -102,6 +104,7 @@ def make_row(group: Sequence[dict[str, Any]]) -> Row:
         train_flops_ratio=statistics.mean(r["train_flops_ratio"] for r in group),
         minutes=statistics.median(r["wall_seconds"] for r in group) / 60,
         paper=PaperCell(**paper) if paper else None,
+        barriers=tuple(r["barrier"] for r in group if "barrier" in r),
     )
 
 

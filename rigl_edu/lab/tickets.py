@@ -1,28 +1,47 @@
-"""A lottery run starts from the final masks of another run, found in that run's checkpoint."""
+"""Runs that start from other runs, which they find finished in those runs' checkpoints.
 
+A run with `ticket_of` starts from what another one ended with:
+
+    lottery, rigl     its masks; the weights are those of this run's seed
+    imp               the masks of its largest weights, one more round of pruning; the same weights
+    reinit            its masks; weights of another draw
+    shuffled          as many weights in each layer, at random places; the weights of the seed
+    greedy, ...       the whole network, of which units go: `thin`
+
+A run with `twin_of` looks at the other one when it has ended: `stability`.
+"""
+
+import copy
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from rigl_edu.sparse import masked_layers
+from rigl_edu.sparse import masked_layers, prune, shuffle_masks, snapshot
 
 from .data import Dataset
 from .recipes import Recipe, named, recipe_fingerprint
 from .saved import identity, read_checkpoint
 
 
-def ticket_path(recipe: Recipe, checkpoint: Path) -> Path:
-    """The checkpoint of the run whose masks this one takes: beside its own, of the same seed."""
-    return checkpoint.with_name(checkpoint.name.replace(recipe.name, recipe.ticket_of, 1))
+def needed(recipe: Recipe) -> list[str]:
+    """The recipes whose finished runs, of the same seed and data, this one reads."""
+    return [name for name in (recipe.ticket_of, recipe.twin_of) if name]
 
 
-def has_ticket(recipe: Recipe, checkpoint: Path) -> bool:
-    """Whether the run that this recipe depends on is there and finished; True if it has none."""
-    if not recipe.ticket_of:
-        return True
-    path = ticket_path(recipe, checkpoint)
-    return path.exists() and is_finished(read_checkpoint(path), named(recipe.ticket_of))
+def beside(recipe: Recipe, checkpoint: Path, name: str) -> Path:
+    """The checkpoint of that other recipe of the same seed and data: beside this one's own."""
+    return checkpoint.with_name(checkpoint.name.replace(recipe.name, name, 1))
+
+
+def is_ready(recipe: Recipe, checkpoint: Path) -> bool:
+    """Whether all the runs that this recipe reads are there and finished."""
+    return all(is_there(name, beside(recipe, checkpoint, name)) for name in needed(recipe))
+
+
+def is_there(name: str, checkpoint: Path) -> bool:
+    """Whether a checkpoint exists and is the end of a run of that recipe."""
+    return checkpoint.exists() and is_finished(read_checkpoint(checkpoint), named(name))
 
 
 def is_finished(state: dict[str, Any], recipe: Recipe) -> bool:
@@ -31,27 +50,66 @@ def is_finished(state: dict[str, Any], recipe: Recipe) -> bool:
     return same and len(state["curve"]) == recipe.epochs
 
 
-def read_ticket(recipe: Recipe, seed: int, data: Dataset, checkpoint: Path) -> dict[str, Any]:
-    """The finished run's saved state: its `model` holds the masks, its `curve` what it cost.
+def read_finished(
+    name: str, recipe: Recipe, seed: int, data: Dataset, checkpoint: Path
+) -> dict[str, Any]:
+    """The saved end of the run `name` that a run of `recipe` needs.
+
+    Returns:
+        As `save_checkpoint` wrote it; `model` and `curve` are what is of use.
 
     Raises:
         ValueError: it is missing, unfinished, or of another version, seed or other data; the
             message says which run makes it.
     """
-    path, parent = ticket_path(recipe, checkpoint), named(recipe.ticket_of)
-    make_it = f"first run {parent.name} with --seed {seed} and the same --data"
+    path, other = beside(recipe, checkpoint, name), named(name)
+    make_it = f"first run {name} with --seed {seed} and the same --data"
     if not path.exists():
         raise ValueError(f"{recipe.name} needs {path}, which is not there; {make_it}")
     state = read_checkpoint(path)
-    theirs, ours = state["identity"], identity(parent, seed, data)
+    theirs, ours = state["identity"], identity(other, seed, data)
     if theirs != ours:
         raise ValueError(f"{path} is of {theirs}, {recipe.name} needs {ours}; {make_it} --force")
-    if not is_finished(state, parent):
+    if not is_finished(state, other):
         raise ValueError(f"{path} stopped at step {state['step']}; {make_it} --resume")
     return state
 
 
-def take_masks(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Give a network, masked at density 1 and untrained, the masks of a trained one's state."""
-    for name, layer in masked_layers(model).items():
-        layer.set_mask(state[f"{name}.mask"])
+def ancestors(
+    recipe: Recipe, seed: int, data: Dataset, checkpoint: Path
+) -> list[tuple[Recipe, dict[str, Any]]]:
+    """The runs that led to this one, each with its saved end, the first of them first.
+
+    Raises:
+        ValueError: as `read_finished`.
+    """
+    found: list[tuple[Recipe, dict[str, Any]]] = []
+    while recipe.ticket_of:
+        state = read_finished(recipe.ticket_of, recipe, seed, data, checkpoint)
+        checkpoint = beside(recipe, checkpoint, recipe.ticket_of)
+        recipe = named(recipe.ticket_of)
+        found.insert(0, (recipe, state))
+    return found
+
+
+def ticket_masks(
+    model: nn.Module, recipe: Recipe, seed: int, state: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """The masks of a run with `ticket_of`, by layer.
+
+    Args:
+        model: masked at density 1 and untrained; not changed.
+        recipe: its method says what to make of the other run's end.
+        seed: of shuffled masks.
+        state: the state dict of that end, of a masked or a dense network.
+    """
+    trained = copy.deepcopy(model)
+    for name, layer in masked_layers(trained).items():
+        layer.weight.data.copy_(state[f"{name}.weight"])
+        if f"{name}.mask" in state:
+            layer.set_mask(state[f"{name}.mask"])
+    if recipe.method == "imp":
+        prune(trained, recipe.density)
+    if recipe.method == "shuffled":
+        shuffle_masks(trained, snapshot(model), seed)
+    return {name: layer.mask for name, layer in masked_layers(trained).items()}

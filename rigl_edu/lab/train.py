@@ -15,14 +15,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from rigl_edu.sparse import Rule, forward_flops
+from rigl_edu.sparse import Rule, forward_flops, repellent_loss
+from rigl_edu.sparse.angle import Weights
 
 from . import distributed
 from .augment import augment, normalise, stream, zoom
 from .data import Dataset
-from .methods import make_rule, start_masks, width_scale
+from .methods import make_rule, width_scale
 from .models import BUILDERS
 from .recipes import Recipe, steps_per_epoch
+from .start import earlier_solutions, first_seed, start
 
 AUTOCAST = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -40,6 +42,7 @@ class Job:
         rule: its `step` is called; the optimizer itself for dense training.
         scaler: of fp16 gradients; does nothing in other precisions.
         checkpoint: where `train` saves.
+        earlier: the solutions that the repellent loss looks at; mostly none.
         step: optimizer steps and rewirings done so far.
         loss_sum: sum of the losses of this epoch's images so far, float64 scalar on the device.
         curve: a row for each finished epoch, see `epoch_row`.
@@ -57,11 +60,16 @@ class Job:
     scaler: torch.amp.GradScaler
     checkpoint: Path
     loss_sum: Tensor
+    earlier: list[Weights] = field(default_factory=list)
     step: int = 0
     curve: list[dict[str, Any]] = field(default_factory=list)
     train_seconds: float = 0.0
     wall_before: float = 0.0
     started: float = field(default_factory=time.perf_counter)
+
+    def stream(self, purpose: str, index: int) -> torch.Generator:
+        """Random numbers of this run; a twin has others than the run it is a twin of."""
+        return stream(self.seed, f"twin's {purpose}" if self.recipe.twin_of else purpose, index)
 
     @property
     def wall_seconds(self) -> float:
@@ -101,7 +109,7 @@ def train(
     with bar, signals_wait() as pressed:
         while job.step < last:
             epoch, done = divmod(job.step, per_epoch)
-            order = torch.randperm(len(images), generator=stream(job.seed, "order", epoch))
+            order = torch.randperm(len(images), generator=job.stream("order", epoch))
             for batch in order.to(images.device).split(recipe.batch)[done:]:
                 clock = time.perf_counter()
                 loss = training_step(job, data, images[batch], labels[batch])
@@ -126,6 +134,8 @@ def train(
 def training_step(job: Job, data: Dataset, images: Tensor, labels: Tensor) -> Tensor:
     """One forward and backward pass and one `rule.step()`; returns the mean loss, a scalar.
 
+    The repellent loss, where there is one, is trained on and not part of what is returned.
+
     Args:
         job: its model, optimizer and rule change.
         data: for mean and standard deviation.
@@ -137,7 +147,7 @@ def training_step(job: Job, data: Dataset, images: Tensor, labels: Tensor) -> Te
         group["lr"] = learning_rate(job.step, recipe)
     if recipe.augment:
         crop = zoom if recipe.crop == "zoomed" else augment
-        inputs = crop(images, stream(job.seed, "crop", job.step), data.mean, data.std)
+        inputs = crop(images, job.stream("crop", job.step), data.mean, data.std)
     else:
         inputs = normalise(images, data.mean, data.std)
     mine = distributed.my_part(len(images))
@@ -146,8 +156,11 @@ def training_step(job: Job, data: Dataset, images: Tensor, labels: Tensor) -> Te
     # Parts may differ by one image: so weighted, the mean over processes is that over images.
     loss = loss * (len(logits) * distributed.size() / len(images))
     check_loss(job, loss)
+    whole = loss
+    if job.earlier:
+        whole = loss + repellent_loss(job.model, job.earlier, recipe.repellent)
     job.optimizer.zero_grad()
-    job.scaler.scale(loss).backward()
+    job.scaler.scale(whole).backward()
     job.scaler.step(job.rule)  # type: ignore[arg-type]  # it asks for param_groups and step only
     job.scaler.update()
     return loss.detach()
@@ -239,7 +252,7 @@ def make_job(recipe: Recipe, seed: int, data: Dataset, checkpoint: Path) -> Job:
     """A job at step 0 on the data's device. Everything random in it comes from `seed`.
 
     Raises:
-        ValueError: fp16 without a GPU, or no finished run to take a lottery ticket from.
+        ValueError: fp16 without a GPU, or a run that this one starts from is not there.
     """
     device = data.train_images.device
     if recipe.precision == "fp16" and device.type != "cuda":
@@ -252,18 +265,19 @@ def make_job(recipe: Recipe, seed: int, data: Dataset, checkpoint: Path) -> Job:
         # On a GPU the whole forward and backward pass become two recorded graphs, launched at once.
         net = torch.compile(net, mode="reduce-overhead" if device.type == "cuda" else None)
     optimizer = make_optimizer(model, recipe)
-    rule = make_rule(model, optimizer, recipe, seed)
+    rule = make_rule(model, optimizer, recipe, seed, data, checkpoint)
     scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
     loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-    return Job(recipe, seed, model, net, optimizer, rule, scaler, checkpoint, loss_sum)
+    earlier = earlier_solutions(recipe, seed, data, checkpoint)
+    return Job(recipe, seed, model, net, optimizer, rule, scaler, checkpoint, loss_sum, earlier)
 
 
 def first_model(recipe: Recipe, seed: int, data: Dataset, checkpoint: Path) -> nn.Module:
     """The network as training starts, with its first masks, on the data's device."""
-    torch.manual_seed(seed)
+    torch.manual_seed(first_seed(recipe, seed))
     device = data.train_images.device
     model = make_model(recipe, data).to(device).to(memory_format=memory_format(recipe, device))
-    start_masks(model, recipe, seed, data, checkpoint)
+    start(model, recipe, seed, data, checkpoint)
     return model
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from statistics import mean
 
 from ..lab.claims import by_place
 from ..lab.recipes import RECIPES
@@ -19,9 +20,9 @@ NOT_YET = "not run yet"
 def full_run(*names: str) -> Html:
     """One line a recipe, or several if its records are of several data sets or precisions.
 
-    Accuracy is test accuracy in percent, mean ± standard deviation over seeds; below ours stands
-    the data it was measured on. FLOPs are of training, as a share of dense training. Records of
-    another version of a recipe are left out.
+    Accuracy is test accuracy in percent, mean ± standard deviation over seeds. Below ours stands
+    the data it was measured on, and of a twin its mean instability (LII) in points. FLOPs are of
+    training, as a share of dense training. Records of another version of a recipe are left out.
 
     Args:
         names: of recipes, as `python -m rigl_edu list` prints them.
@@ -41,7 +42,8 @@ def full_run(*names: str) -> Html:
             plain.append((recipe.title, " ".join(paper), NOT_YET, "", ""))
             lines.append((title, "<br>".join(paper), NOT_YET, "", "", ""))
         for row in map(make_row, groups):
-            links, ours = seed_links(row, REPOSITORY), (row.result, row.data)
+            lii = (f"LII {mean(row.barriers):.1f}",) if row.barriers else ()
+            links, ours = seed_links(row, REPOSITORY), (row.result, *lii, row.data)
             rest = (f"{row.train_flops_ratio:.3f}", f"{row.minutes:.1f}")
             plain.append((recipe.title, " ".join(paper), " ".join(ours), *rest))
             lines.append((title, "<br>".join(paper), "<br>".join(map(escape, ours)), *rest, links))

@@ -7,7 +7,7 @@ import torch
 
 from rigl_edu.lab.data import load
 from rigl_edu.lab.methods import train_flops
-from rigl_edu.lab.recipes import METHODS, RECIPES, smoke
+from rigl_edu.lab.recipes import METHODS, RECIPES, THIN, TICKETS, smoke
 from rigl_edu.lab.records import read_record
 from rigl_edu.lab.run import run
 from rigl_edu.lab.train import make_job
@@ -25,7 +25,7 @@ def recipe_for(method):
         smoke(MINI),
         method=method,
         density=1.0 if method == "dense" else 0.2,
-        ticket_of="mini-pruning-0.2" if method == "lottery" else "",
+        ticket_of="mini-pruning-0.2" if method in TICKETS + THIN else "",
     )
 
 
@@ -34,8 +34,8 @@ def data():
     return load("digits-3x32x32").head(40, 16)
 
 
-# A lottery run's first masks are another run's, see test_recipes.
-@pytest.mark.parametrize("method", [m for m in METHODS if m != "lottery"])
+# Tickets and thin networks start from another run, see test_recipes and test_tickets.
+@pytest.mark.parametrize("method", [m for m in METHODS if m not in TICKETS + THIN])
 def test_first_masks_have_the_methods_density(method, data, tmp_path):
     job = make_job(recipe_for(method), 0, data, tmp_path / "none.pt")
     unmasked = method in ("dense", "small_dense")
@@ -107,10 +107,11 @@ def test_a_pruning_run_ends_at_its_density_and_pays_for_the_way(data, tmp_path):
         ("dsr", 3 * 20),
         ("lottery", 3 * 20 + 3 * 30),
         ("pruning", 3 * 20),
+        *[(method, 3 * (10 + 20 + 30)) for method in (*TICKETS[1:], *THIN)],
     ],
 )
 def test_training_cost_worked_by_hand(method, expected):
-    """f_s 30 at the end, f_d 100, mean of the readings 20, a rewiring every 3 steps."""
+    """f_s 30 at the end, f_d 100, the readings' mean 20 and sum 60, a rewiring every 3 steps."""
     assert recipe_for(method).every == 3
     assert train_flops(recipe_for(method), 30, 100, [10, 20, 30]) == pytest.approx(expected)
 

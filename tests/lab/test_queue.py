@@ -18,6 +18,7 @@ from rigl_edu.lab import cli, plans, queue, train
 from rigl_edu.lab.recipes import RECIPES, place
 from rigl_edu.lab.records import read_record
 from rigl_edu.lab.saved import read_checkpoint
+from rigl_edu.lab.tickets import is_ready, needed
 
 REPOSITORY = Path(__file__).parents[2]
 CHECKPOINTS = Path("data/smoke/checkpoints")
@@ -72,9 +73,9 @@ def test_the_order_of_the_full_runs():
 
 def test_a_ticket_is_trained_after_the_run_that_finds_its_masks():
     for recipe in RECIPES.values():
-        if recipe.ticket_of:
+        for name in needed(recipe):
             for seed in recipe.seeds:
-                assert place(RECIPES[recipe.ticket_of], seed) < place(recipe, seed)
+                assert place(RECIPES[name], seed) < place(recipe, seed), (name, recipe.name)
 
 
 def test_without_a_gpu_the_long_recipes_must_be_named(capsys):
@@ -300,9 +301,19 @@ def test_a_ticket_of_another_version_of_the_pruning_run_is_not_used(capsys, monk
     plan = plans.make_plans(
         [cli.smoke(RECIPES["mini-lottery-0.1"])], [0], None, Path("data/smoke")
     )[0]
-    assert not plans.has_ticket(plan.recipe, plan.checkpoint)
-    (found, ticket) = plans.with_tickets([plan])
+    assert not is_ready(plan.recipe, plan.checkpoint)
+    (found, ticket) = plans.with_needed([plan])
     assert found.for_masks and ticket == plan
+
+
+def test_all_that_a_run_needs_is_found_and_stands_before_it():
+    names = ["stability-imp-0.4096-b128-twin", "stability-dense-b128"]
+    todo = plans.make_plans([RECIPES[n] for n in names], [3], "digits", Path("data/smoke"))
+    found = plans.with_needed(todo)
+    line = ["stability-dense-b128", "stability-imp-0.64-b128", "stability-imp-0.4096-b128"]
+    assert [plan.recipe.name for plan in found] == [*line, names[0]]
+    assert {plan.seed for plan in found} == {3} and not any(plan.for_masks for plan in found)
+    assert found[2].record == Path("data/smoke/stability-imp-0.4096-b128__digits__seed3.json")
 
 
 def test_a_diverged_run_does_not_stop_the_others(capsys, monkeypatch):
@@ -318,3 +329,17 @@ def test_a_diverged_run_does_not_stop_the_others(capsys, monkeypatch):
     captured = capsys.readouterr()
     assert "loss is nan" in captured.err and "mini-static-0.1-smoke seed 0: test" in captured.out
     assert json.loads(next(Path("data/smoke").glob("*.json")).read_text())["seed"] == 0
+
+
+def test_a_checkpoint_of_another_version_does_not_stop_a_queue(capsys, monkeypatch):
+    budget = ["--smoke", "--budget", "60s"]
+    assert cli.main(["run", "mini-set-0.1", "--smoke"]) == 0
+    for path in Path("data/smoke").glob("*.json"):
+        path.unlink()
+    changed = replace(RECIPES["mini-set-0.1"], lr=0.3)
+    monkeypatch.setitem(RECIPES, "mini-set-0.1", changed)
+    assert cli.main(["run", "--pending", "mini-set-0.1", "mini-static-0.1", *budget]) == 1
+    captured = capsys.readouterr()
+    assert "is a checkpoint of recipe 'mini-set-0.1-smoke'" in captured.err
+    assert "mini-static-0.1-smoke seed 0: test accuracy" in captured.out
+    assert [path.name[:11] for path in Path("data/smoke").glob("*.json")] == ["mini-static"]

@@ -3,11 +3,30 @@
 import difflib
 import fnmatch
 
-from . import ch01, ch02, ch03, ch07, ch09, ch10, ch11, ch12, ch13, ch14, ch15, ch16
+from . import (
+    ch01,
+    ch02,
+    ch03,
+    ch04,
+    ch05,
+    ch06,
+    ch07,
+    ch08,
+    ch09,
+    ch10,
+    ch11,
+    ch12,
+    ch13,
+    ch14,
+    ch15,
+    ch16,
+)
 from .order import place
 from .recipe import (
     METHODS,
     PRECISIONS,
+    THIN,
+    TICKETS,
     Recipe,
     fast,
     recipe_fields,
@@ -16,7 +35,10 @@ from .recipe import (
     steps_per_epoch,
 )
 
-CHAPTERS = (ch01, ch02, ch03, ch07, ch09, ch10, ch11, ch12, ch13, ch14, ch15, ch16)
+CHAPTERS = (
+    *(ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08),
+    *(ch09, ch10, ch11, ch12, ch13, ch14, ch15, ch16),
+)
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe for chapter in CHAPTERS for recipe in chapter.RECIPES
 }
@@ -53,6 +75,8 @@ __all__ = [
     "METHODS",
     "PRECISIONS",
     "RECIPES",
+    "THIN",
+    "TICKETS",
     "Recipe",
     "fast",
     "find",

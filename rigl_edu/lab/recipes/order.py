@@ -7,17 +7,26 @@ METHOD_ORDER = (
     *("dense", "rigl", "set", "static", "pruning"),
     *("small_dense", "snfs_reproduced", "snfs", "dsr", "rigl_sg", "rigl_sm", "lottery"),
     *("rigl_struct", "snip"),
+    *("imp", "reinit", "shuffled", "greedy", "greedy_global", "random_units"),
 )
 
 
-def place(recipe: Recipe, seed: int) -> tuple[int, int, bool, int]:
+STUDIES = 10
+
+
+def place(recipe: Recipe, seed: int) -> tuple[float, ...]:
     """Sort key of a run: smaller goes first.
 
     The paper's story at ERK and density 0.1, seed 0, then its other seeds; other densities;
     uniform masks; small dense networks; SNFS and DSR; redistribution; longer training; runs
-    that start from another's masks; the rest. The shorter protocol goes first.
+    that start from another's masks; the rest. The shorter protocol goes first. Last come the
+    studies of the other five papers, chapter by chapter, each from dense to sparse, so that a
+    round of pruning follows the one it starts from.
     """
     method = recipe.method
+    if recipe.model.startswith(("resnet20", "vgg11")):
+        at_last = recipe.chapter, seed != 0, 1 - recipe.density, METHOD_ORDER.index(method)
+        return STUDIES, *at_last, bool(recipe.twin_of)
     if recipe.ticket_of:
         step = 8
     elif recipe.name.endswith(("-2x", "-3x")):

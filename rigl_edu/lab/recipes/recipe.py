@@ -24,8 +24,18 @@ METHODS = (
     "rigl_struct",
     "pruning",
     "lottery",
+    "imp",
+    "reinit",
+    "shuffled",
+    "greedy",
+    "greedy_global",
+    "random_units",
     "snip",
 )
+# What a run with `ticket_of` takes from the run that it names, see `lab.tickets` and `lab.thin`.
+TICKETS = ("lottery", "imp", "reinit", "shuffled")
+THIN = ("greedy", "greedy_global", "random_units")
+INITIALISATIONS = ("dense", "per_neuron")
 PRECISIONS = ("fp32", "bf16", "fp16")
 CROPS = ("padded", "zoomed")
 ENGINES = ("eager", "compiled")
@@ -44,7 +54,8 @@ class Recipe:
         data: default of --data.
         method: one of `METHODS`.
         density: of all convolution and linear weights; 1 for dense. A small dense network has
-            its channel counts scaled by the root of it.
+            its channel counts scaled by the root of it, a thin one as many units left in each
+            layer as it takes.
         distribution: "erk", "er" or "uniform".
         every: steps between rewirings (Delta T).
         fraction: of a layer's weights rewired at first (alpha).
@@ -68,8 +79,16 @@ class Recipe:
             rewirings are outside.
         channels_last: memory layout of weights and images.
         checkpoint_every: steps between checkpoints.
-        ticket_of: of a lottery run, the name of the recipe whose final masks it starts from; of a
-            rigl run, the same where it starts from such masks instead of random ones.
+        ticket_of: the name of the recipe whose finished run this one starts from: its masks
+            (lottery, reinit, shuffled; a rigl run that does not draw its own), its weights' size
+            (imp) or its whole network (greedy, greedy_global, random_units).
+        rewind: of a run with `ticket_of`, the step to which its weights go back; 0 is the start.
+        initialisation: one of `INITIALISATIONS`: the builder's weights as they are, or each
+            neuron's made up for the inputs that its mask took away.
+        repellent: strength of the repellent loss against the solutions of all runs that led to
+            this one; below 0 it attracts.
+        twin_of: the name of the recipe that differs from this one in the order of images and in
+            the crops only; the record holds the barrier between both networks.
         limit: (training, test) images to keep, None for all.
         seeds: run by default.
         paper: the published result that this recipe reproduces, None if there is none.
@@ -106,6 +125,10 @@ class Recipe:
     channels_last: bool = False
     checkpoint_every: int = 500
     ticket_of: str = ""
+    rewind: int = 0
+    initialisation: str = "dense"
+    repellent: float = 0.0
+    twin_of: str = ""
     limit: tuple[int, int] | None = None
     seeds: tuple[int, ...] = (0, 1, 2)
     paper: PaperCell | None = None
@@ -113,7 +136,12 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"{self.name}: method {self.method!r}, allowed: {', '.join(METHODS)}")
-        for what, allowed in (("precision", PRECISIONS), ("engine", ENGINES), ("crop", CROPS)):
+        for what, allowed in (
+            ("precision", PRECISIONS),
+            ("engine", ENGINES),
+            ("crop", CROPS),
+            ("initialisation", INITIALISATIONS),
+        ):
             if getattr(self, what) not in allowed:
                 found = f"{self.name}: {what} {getattr(self, what)!r}"
                 raise ValueError(f"{found}, allowed: {', '.join(allowed)}")
@@ -122,11 +150,17 @@ class Recipe:
                 f"{self.name}: method {self.method!r} with density {self.density}; "
                 "dense has density 1, the others less"
             )
-        takes = {"lottery": (True,), "rigl": (True, False)}.get(self.method, (False,))
-        if bool(self.ticket_of) not in takes:
+        takes = {**dict.fromkeys(TICKETS + THIN, (True,)), "rigl": (True, False)}
+        if bool(self.ticket_of) not in takes.get(self.method, (False,)):
             raise ValueError(
-                f"{self.name}: method {self.method!r} with ticket_of {self.ticket_of!r}; a lottery "
-                "run names the recipe it takes its masks from, a rigl run may, the others do not"
+                f"{self.name}: method {self.method!r} with ticket_of {self.ticket_of!r}; "
+                f"{', '.join(TICKETS + THIN)} name the recipe they start from, rigl may, the "
+                "others do not"
+            )
+        if self.rewind and self.method not in TICKETS:
+            raise ValueError(
+                f"{self.name}: method {self.method!r} with rewind {self.rewind}; only "
+                f"{', '.join(TICKETS)} go back to a step"
             )
 
 
@@ -152,6 +186,12 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
+def those_it_names(recipe: Recipe, ending: str) -> dict[str, Any]:
+    """The fields that name other recipes, each with the ending if it is not empty."""
+    named = {"ticket_of": recipe.ticket_of, "twin_of": recipe.twin_of}
+    return {field: f"{name}-{ending}" for field, name in named.items() if name}
+
+
 def fast(recipe: Recipe) -> Recipe:
     """The same experiment by the faster arithmetic of a GPU: bf16, channels_last, compiled."""
     return replace(
@@ -161,7 +201,7 @@ def fast(recipe: Recipe) -> Recipe:
         precision="bf16",
         engine="compiled",
         channels_last=True,
-        ticket_of=f"{recipe.ticket_of}-fast" if recipe.ticket_of else "",
+        **those_it_names(recipe, "fast"),
     )
 
 
@@ -187,9 +227,10 @@ def smoke(recipe: Recipe) -> Recipe:
         prune_start=min(recipe.prune_start, 2),
         drops=tuple(steps * (i + 1) // (len(recipe.drops) + 1) for i in range(len(recipe.drops))),
         warmup=min(recipe.warmup, 2),
+        rewind=min(recipe.rewind, 2),
         held_out=held_out,
         checkpoint_every=4,
-        ticket_of=f"{recipe.ticket_of}-smoke" if recipe.ticket_of else "",
+        **those_it_names(recipe, "smoke"),
         limit=(40, 16),
         seeds=recipe.seeds[:1],
         paper=None,
