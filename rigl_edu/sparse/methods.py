@@ -77,8 +77,8 @@ class RigL(UpdateRule):
 class RigLSG(UpdateRule):
     """RigL that moves weights to the layers with the larger mean |gradient| of active weights.
 
-    Sundar & Dwaraknath (2021), section 6.2, RigL-SG. Layers that start uniform drift towards
-    what ERK prescribes, and with them the FLOPs.
+    Sundar & Dwaraknath (2021), section 6.2, RigL-SG. From uniform masks weights drift to the small
+    layers, as ERK would have it and further, and the FLOPs rise.
     """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer, **schedule: Any) -> None:
