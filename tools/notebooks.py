@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "pages"
 BOOK = ROOT / "book"
 
-CELL_TIMEOUT = 120  # seconds; a whole page is to take at most 60
+CELL_TIMEOUT = 300  # seconds; a whole page is to take at most 60 on a free machine
 
 # What fixes a sum of floats from one x86 processor to the next: the number of threads, and the
 # instruction set that each numerical library picks.

@@ -33,7 +33,7 @@ class Static(UpdateRule):
 class SET(UpdateRule):
     """Sparse evolutionary training (Mocanu et al. 2018): drop small weights, grow at random.
 
-    As both RigL papers run it: by |w| and every Delta T steps. Mocanu et al. drop the weakest
+    As the reproduction runs it: by |w| and every Delta T steps. Mocanu et al. drop the weakest
     positive and negative weights separately and rewire once an epoch.
     """
 

@@ -20,9 +20,10 @@ NOT_YET = "not run yet"
 def full_run(*names: str) -> Html:
     """One line a recipe, or several if its records are of several data sets or precisions.
 
-    Accuracy is test accuracy in percent, mean ± standard deviation over seeds. Below ours stands
-    the data it was measured on, and of a twin its mean instability (LII) in points. FLOPs are of
-    training, as a share of dense training. Records of another version of a recipe are left out.
+    Accuracy is test accuracy in percent, mean ± standard deviation over seeds. Below the paper's
+    stands what is doubtful about it; below ours the data it was measured on, and of a twin its mean
+    instability (LII) in points. FLOPs are of training, as a share of dense training. Records of
+    another version of a recipe are left out.
 
     Args:
         names: of recipes, as `python -m rigl_edu list` prints them.
@@ -36,16 +37,21 @@ def full_run(*names: str) -> Html:
         recipe = RECIPES[name]
         title = f"{escape(recipe.title)}<br><code>{name}</code>"
         title = f'<div style="white-space:normal;min-width:13em">{title}</div>'
-        paper = ("–", "") if recipe.paper is None else (recipe.paper.result, recipe.paper.table)
+        paper = ("–",) if recipe.paper is None else (recipe.paper.result, recipe.paper.table)
+        beside = "<br>".join(paper)
+        if recipe.paper is not None and recipe.paper.note:
+            paper += (f"({recipe.paper.note})",)
+            note = f'<div style="white-space:normal;min-width:11em">{escape(paper[-1])}</div>'
+            beside += note
         groups = list(by_place(name, records).values())
         if not groups:
             plain.append((recipe.title, " ".join(paper), NOT_YET, "", ""))
-            lines.append((title, "<br>".join(paper), NOT_YET, "", "", ""))
+            lines.append((title, beside, NOT_YET, "", "", ""))
         for row in map(make_row, groups):
             lii = (f"LII {mean(row.barriers):.1f}",) if row.barriers else ()
             links, ours = seed_links(row, REPOSITORY), (row.result, *lii, row.data)
             rest = (f"{row.train_flops_ratio:.3f}", f"{row.minutes:.1f}")
             plain.append((recipe.title, " ".join(paper), " ".join(ours), *rest))
-            lines.append((title, "<br>".join(paper), "<br>".join(map(escape, ours)), *rest, links))
+            lines.append((title, beside, "<br>".join(map(escape, ours)), *rest, links))
     table = html_of(HEADER, lines)
     return Html(f'<div style="white-space:nowrap">{table}</div>', columns(*plain))

@@ -85,6 +85,13 @@ def test_full_run_puts_the_papers_number_beside_ours_or_says_not_run_yet():
     assert "<code>wrn22-rigl-0.2-3x</code>" in text.html
 
 
+def test_full_run_says_what_is_doubtful_about_the_papers_number():
+    text = full_run("wrn22-set-0.05", "wrn22-set-0.1")
+    doubtful, sound = repr(text).splitlines()[1:]
+    assert "(seed 1: run collapsed; the value was typed into" in doubtful and "(" in text.html
+    assert "collapsed" not in sound and text.html.count("collapsed") == 2  # of two seeds
+
+
 def test_full_run_refuses_an_unknown_recipe():
     with pytest.raises(KeyError, match="wrn99"):
         full_run("wrn99")
