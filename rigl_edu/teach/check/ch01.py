@@ -309,8 +309,8 @@ break_even = Exercise(
     clues=(
         "CSR has three arrays. How many entries has each, as a function of the number of weights "
         "and the number of rows?",
-        "values: a. columns: a. row starts: rows + 1. All of 4 bytes.",
-        "8 a + 4 (rows + 1) < 4 rows columns. Solve for a; mind that it is `<`.",
+        "values: n. columns: n. row starts: rows + 1. All of 4 bytes.",
+        "8 n + 4 (rows + 1) < 4 rows columns. Solve for n; mind that it is `<`.",
     ),
     cases=(
         _pays(6, 6),

@@ -24,6 +24,6 @@ def masked_step(weight, mask, gradient, momentum, lr, decay):
 
 
 def break_even(rows, columns):
-    """The largest a with 8 a + 4 (rows + 1) < 4 rows columns."""
+    """The largest n with 8 n + 4 (rows + 1) < 4 rows columns."""
     spare = 4 * rows * columns - 4 * (rows + 1)
     return max(0, (spare - 1) // 8)
