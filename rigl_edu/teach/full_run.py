@@ -37,7 +37,9 @@ def full_run(*names: str) -> Html:
         recipe = RECIPES[name]
         title = f"{escape(recipe.title)}<br><code>{name}</code>"
         title = f'<div style="white-space:normal;min-width:13em">{title}</div>'
-        paper = ("–",) if recipe.paper is None else (recipe.paper.result, recipe.paper.table)
+        paper: tuple[str, ...] = ("–",)
+        if recipe.paper is not None:
+            paper = recipe.paper.result, recipe.paper.table
         beside = "<br>".join(paper)
         if recipe.paper is not None and recipe.paper.note:
             paper += (f"({recipe.paper.note})",)
