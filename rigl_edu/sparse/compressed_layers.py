@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -27,16 +28,19 @@ class CompressedLinear(Compressed):
 
     Inputs (..., in_features), outputs (..., out_features). On several samples it computes in
     columns: the output's last two dimensions are swapped in memory, which is what the next
-    compressed layer wants.
+    compressed layer wants. To any other layer it hands on rows.
     """
 
     in_features: int
     out_features: int
+    hands_on_rows: bool = False  # set by `compress`
 
     def forward(self, x: Tensor) -> Tensor:
         """X W^T + b."""
         columns = x.reshape(-1, self.in_features).t()  # (in, B)
         y = self.product(columns.to(self.values.dtype)).t()  # (B, out)
+        if self.hands_on_rows:
+            y = y.contiguous()
         return y if x.ndim == 2 else y.reshape(*x.shape[:-1], self.out_features)
 
 
@@ -125,6 +129,7 @@ def compress(
         assert isinstance(compressed, Compressed)
         compressed.store(old, mask)
         _exchange(optimizer, old, compressed.values, compressed.pick)
+    _choose_layouts(model)
     return model
 
 
@@ -146,6 +151,7 @@ def decompress(model: nn.Module, optimizer: torch.optim.Optimizer | None = None)
             kind: type[nn.Module] = MaskedLinear
             if isinstance(layer, CompressedConv2d):
                 kind = MaskedConv2d
+            layer.__dict__.pop("hands_on_rows", None)
             del layer.values, layer.row_start, layer.column
             masked = _become(layer, kind)
             assert isinstance(masked, Masked)
@@ -153,6 +159,20 @@ def decompress(model: nn.Module, optimizer: torch.optim.Optimizer | None = None)
             masked.start_masking()
             masked.set_mask(mask)
     return model
+
+
+def _choose_layouts(model: nn.Module) -> None:
+    """Let compressed layers hand on rows where the next layer with parameters is another kind.
+
+    One copy there is cheaper than what follows without it: an ordinary layer of few outputs is
+    several times slower on columns, and its gradient comes back as rows, which an activation in
+    between would have to multiply with columns. "Next" is the order of `model.modules()`; a wrong
+    guess costs time, nothing else.
+    """
+    layers = [m for m in model.modules() if list(m.parameters(recurse=False))]
+    for layer, following in pairwise(layers):
+        if isinstance(layer, CompressedLinear):
+            layer.hands_on_rows = not isinstance(following, CompressedLinear)
 
 
 def _become(layer: nn.Module, kind: type[nn.Module]) -> nn.Module:
