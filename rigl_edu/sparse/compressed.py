@@ -158,7 +158,7 @@ class Compressed(nn.Module):
         old = self.positions()  # (n,), rising
         new = pattern_of(after.flatten(1))
         positions = new.flat()  # (n',), rising
-        stays = (untouched & self.mask).flatten()[positions]
+        stays = untouched.flatten()[positions] & self.mask.flatten()[positions]  # (n',)
         place = torch.searchsorted(old, positions[stays])
 
         def moved(listed: Tensor) -> Tensor:

@@ -7,11 +7,16 @@ Any function of a `Layer` will do. A new method is a new function here and one l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import floor
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+def _unchanged(kept: Tensor) -> Tensor:
+    return kept
 
 
 class Layer(NamedTuple):
@@ -23,8 +28,17 @@ class Layer(NamedTuple):
     gradient: Tensor  # dense: positions off the mask have one too
     momentum: Tensor | None  # the rule's own dense moving average, if it keeps one
     generator: torch.Generator  # on the CPU, the same on every DDP rank
-    # The optimizer's own, zero off the mask; None before its first step or if it keeps none.
-    optimizer_momentum: Tensor | None = None
+    listed_momentum: Tensor | None = None  # the optimizer's own, of the parameter's shape
+    spread: Callable[[Tensor], Tensor] = _unchanged  # from the parameter's shape to the weight's
+
+    @property
+    def optimizer_momentum(self) -> Tensor | None:
+        """The optimizer's own, zero off the mask; None before its first step or if it keeps none.
+
+        Of a compressed layer it is made at each call: few criteria look at it, and a tensor of the
+        weight's shape costs more time there than a training step on that layer.
+        """
+        return None if self.listed_momentum is None else self.spread(self.listed_momentum)
 
 
 def magnitude(layer: Layer) -> Tensor:
@@ -65,12 +79,13 @@ def mean_optimizer_momentum(layer: Layer) -> float:
     Raises:
         ValueError: if the optimizer keeps no momentum of the weights.
     """
-    if layer.optimizer_momentum is None:
+    own = layer.optimizer_momentum
+    if own is None:
         raise ValueError(
             f"the optimizer keeps no momentum of layer {layer.name!r}; use SGD with momentum, or "
             "Adam, and take an optimizer step before the first rewiring"
         )
-    return _mean_of_active(layer.optimizer_momentum, layer.mask)
+    return _mean_of_active(own, layer.mask)
 
 
 def mean_gradient(layer: Layer) -> float:

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .masks import positions
+
 # Said once by torch itself, about interfaces that may still change.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
@@ -55,7 +57,8 @@ def pattern_of(mask: Tensor) -> Pattern:
         mask: (rows, columns), nonzero where an entry is active.
     """
     rows, columns = mask.shape
-    row, column = mask.nonzero(as_tuple=True)  # each (n,), in the order of the rows
+    flat = positions(mask.bool())
+    row, column = flat // columns, flat % columns  # each (n,), in the order of the rows
     order = torch.argsort(column, stable=True)  # by column, and within it by row
     return Pattern(
         rows,
@@ -102,8 +105,7 @@ class Product(torch.autograd.Function):
         # forward and backward.
         ctx.save_for_backward(x, values)
         ctx.layer = layer
-        with torch.autocast(x.device.type, enabled=False):
-            return multiply(layer.matrix(), x)  # (o, B)
+        return multiply(layer.matrix(), x)  # (o, B)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -112,17 +114,17 @@ class Product(torch.autograd.Function):
         x, _ = ctx.saved_tensors
         layer, dy = ctx.layer, dy.contiguous()
         dx = dvalues = None
-        with torch.autocast(x.device.type, enabled=False):
-            if ctx.needs_input_grad[0]:
-                dx = multiply(layer.transpose(), dy)
-            if ctx.needs_input_grad[1] and layer.keep_dense_gradient:
+        if ctx.needs_input_grad[0]:
+            dx = multiply(layer.transpose(), dy)
+        if ctx.needs_input_grad[1] and layer.keep_dense_gradient:
+            with torch.autocast(x.device.type, enabled=False):  # the sparse products know none
                 dense = dy @ x.t()  # (o, i), for a rule that is about to rewire
-                layer.collect(dense)
-                dvalues = layer.pick(dense)
-            elif ctx.needs_input_grad[1]:
-                # beta=0: of the first argument only the pattern counts.
-                matrix = layer.matrix()
-                dvalues = torch.sparse.sampled_addmm(matrix, dy, x.t(), beta=0.0).values()
+            layer.collect(dense)
+            dvalues = layer.pick(dense)
+        elif ctx.needs_input_grad[1]:
+            # beta=0: of the first argument only the pattern counts.
+            matrix = layer.matrix()
+            dvalues = torch.sparse.sampled_addmm(matrix, dy, x.t(), beta=0.0).values()
         return dx, dvalues, None
 
 

@@ -7,6 +7,7 @@ rare: every weight that was just grown is 0, and a dead neuron's gradients are a
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,28 +42,45 @@ def grow(scores: Tensor, mask: Tensor, k: int) -> Tensor:
     return active | _top(scores, ~active, k, f"grow k={k}")
 
 
+def count(mask: Tensor) -> int:
+    """How many positions of a bool mask are on."""
+    if mask.device.type == "cpu":
+        # A fifth of the time of torch's count_nonzero, or less.
+        return int(np.count_nonzero(mask.numpy()))
+    return int(mask.count_nonzero())
+
+
+def positions(mask: Tensor) -> Tensor:
+    """Row-major positions that are on in a bool mask, rising, (n,) int64."""
+    flat = mask.flatten()
+    if mask.device.type == "cpu":
+        # A fifth of the time of torch's nonzero.
+        return torch.from_numpy(np.flatnonzero(flat.numpy()))
+    return flat.nonzero().squeeze(1)
+
+
 def _top(scores: Tensor, eligible: Tensor, k: int, what: str) -> Tensor:
     """Mask of the k highest-scored eligible positions; ties go to the lower flat index."""
     if scores.shape != eligible.shape:
         raise ValueError(
             f"scores have shape {tuple(scores.shape)}, the mask has {tuple(eligible.shape)}"
         )
-    candidates = int(eligible.count_nonzero())
-    if not 0 <= k <= candidates:
-        raise ValueError(f"{what} is impossible: {candidates} positions to choose among")
-    if k == 0:
-        return torch.zeros_like(eligible)
     scores = scores.detach()
     # Rank the candidates alone. Multiplying the others' scores by 0 instead would let them tie
     # with, and beat, a candidate whose score is 0.
     values = _select(scores, eligible)  # (candidates,)
+    if not 0 <= k <= len(values):
+        raise ValueError(f"{what} is impossible: {len(values)} positions to choose among")
+    if k == 0:
+        return torch.zeros_like(eligible)
     if not values.max().isfinite():  # max hands a NaN on
         raise ValueError(
             f"{what}: the scores are not all finite, and a NaN would win every ranking"
         )
     threshold = _kth_largest(values, k)
-    chosen = eligible & (scores >= threshold)  # at least k of them
-    surplus = int(chosen.count_nonzero()) - k
+    chosen = scores >= threshold
+    chosen &= eligible  # at least k of them
+    surplus = count(chosen) - k
     if surplus:
         # flatten() counts row by row, whatever the memory format.
         ties = (eligible & (scores == threshold)).flatten().nonzero().squeeze(1)

@@ -53,10 +53,10 @@ def decide(
             there is a `redistribute`.
         redistribute: scores layers; all weights dropped anywhere are shared in proportion.
     """
-    counts = [drop_count(fraction, int(layer.mask.count_nonzero())) for layer in layers]
+    counts = [drop_count(fraction, masks.count(layer.mask)) for layer in layers]
     kept = [masks.drop(drop(layer), layer.mask, k) for layer, k in zip(layers, counts, strict=True)]
     if redistribute is not None:
-        room = [int((~mask).count_nonzero()) for mask in kept]
+        room = [mask.numel() - masks.count(mask) for mask in kept]
         counts = share([redistribute(layer) for layer in layers], sum(counts), room)
     return [
         NewMask(mask, masks.grow(grow(layer), mask, k))
@@ -66,11 +66,8 @@ def decide(
 
 def summarise(layer: Layer, new: NewMask) -> LayerUpdate:
     """Count what `decide` did to a layer."""
-    dropped = layer.mask & ~new.kept
-    grown = new.after & ~new.kept
+    gone = ~new.kept
+    dropped, grown = layer.mask & gone, new.after & gone
     return LayerUpdate(
-        layer.name,
-        int(dropped.count_nonzero()),
-        int(grown.count_nonzero()),
-        int((dropped & grown).count_nonzero()),
+        layer.name, masks.count(dropped), masks.count(grown), masks.count(dropped & grown)
     )

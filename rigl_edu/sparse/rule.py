@@ -155,8 +155,7 @@ class Rule:
         weight, mask = layer.dense_weight(), layer.mask.bool()
         state = self.optimizer.state.get(layer.parameter, {})
         own = state.get("momentum_buffer", state.get("exp_avg"))  # SGD's name, then Adam's
-        own = None if own is None else layer.spread(own)
-        return Layer(name, weight, mask, gradient, momentum, self.generator, own)
+        return Layer(name, weight, mask, gradient, momentum, self.generator, own, layer.spread)
 
     def _gradient(self, name: str) -> Tensor:
         gradient = self.layers[name].dense_gradient()
