@@ -20,7 +20,10 @@ def _unchanged(kept: Tensor) -> Tensor:
 
 
 class Layer(NamedTuple):
-    """What a criterion may look at: one masked layer at the moment of a rewiring."""
+    """What a criterion may look at: one masked layer at the moment of a rewiring.
+
+    Besides the fields there is `optimizer_momentum`, the optimizer's own in the weight's shape.
+    """
 
     name: str
     weight: Tensor  # zero off the mask

@@ -66,8 +66,8 @@ def decide(
 
 def summarise(layer: Layer, new: NewMask) -> LayerUpdate:
     """Count what `decide` did to a layer."""
-    gone = ~new.kept
-    dropped, grown = layer.mask & gone, new.after & gone
-    return LayerUpdate(
-        layer.name, masks.count(dropped), masks.count(grown), masks.count(dropped & grown)
-    )
+    # What is kept was there before and is there after.
+    kept = masks.count(new.kept)
+    before, after = masks.count(layer.mask), masks.count(new.after)
+    both = masks.count(layer.mask & new.after)
+    return LayerUpdate(layer.name, before - kept, after - kept, both - kept)

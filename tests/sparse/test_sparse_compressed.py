@@ -308,6 +308,23 @@ def test_only_what_pays_is_compressed_unless_named():
         compress(model, ["1", "2"])
 
 
+def test_columns_for_a_compressed_layer_and_rows_for_any_other():
+    masked = network()
+    compressed = compress(copy.deepcopy(masked), ["0", "2"])
+    ((x, _),) = batches(1)
+    between = compressed[0](x)
+    assert between.t().is_contiguous() and not between.is_contiguous()
+    assert compressed[2](compressed[1](between)).is_contiguous()
+    optimizers = sgd(masked), sgd(compressed)
+    for model, optimizer in zip((masked, compressed), optimizers, strict=True):
+        train(model, optimizer, RigL(model, optimizer, every=10, until=90), batches(100))
+    assert_same(masked, compressed, optimizers)
+    compress(compressed, ["4"], optimizers[1])
+    assert not compressed[2](compressed[1](between)).is_contiguous()
+    decompress(compressed, optimizers[1])
+    assert_same(masked, compressed, optimizers)
+
+
 @pytest.mark.parametrize(
     "model, names, message",
     [
