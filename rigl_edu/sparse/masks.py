@@ -7,7 +7,6 @@ rare: every weight that was just grown is 0, and a dead neuron's gradients are a
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,20 +41,12 @@ def grow(scores: Tensor, mask: Tensor, k: int) -> Tensor:
     return active | _top(scores, ~active, k, f"grow k={k}")
 
 
-def count(mask: Tensor) -> int:
-    """How many positions of a bool mask are on."""
-    if mask.device.type == "cpu":
-        # A fifth of the time of torch's count_nonzero, or less.
-        return int(np.count_nonzero(mask.numpy()))
-    return int(mask.count_nonzero())
-
-
 def positions(mask: Tensor) -> Tensor:
     """Row-major positions that are on in a bool mask, rising, (n,) int64."""
     flat = mask.flatten()
     if mask.device.type == "cpu":
         # A fifth of the time of torch's nonzero.
-        return torch.from_numpy(np.flatnonzero(flat.numpy()))
+        return torch.from_numpy(flat.numpy().nonzero()[0])
     return flat.nonzero().squeeze(1)
 
 
@@ -80,7 +71,7 @@ def _top(scores: Tensor, eligible: Tensor, k: int, what: str) -> Tensor:
     threshold = _kth_largest(values, k)
     chosen = scores >= threshold
     chosen &= eligible  # at least k of them
-    surplus = count(chosen) - k
+    surplus = int(chosen.count_nonzero()) - k
     if surplus:
         # flatten() counts row by row, whatever the memory format.
         ties = (eligible & (scores == threshold)).flatten().nonzero().squeeze(1)

@@ -53,10 +53,10 @@ def decide(
             there is a `redistribute`.
         redistribute: scores layers; all weights dropped anywhere are shared in proportion.
     """
-    counts = [drop_count(fraction, masks.count(layer.mask)) for layer in layers]
+    counts = [drop_count(fraction, int(layer.mask.count_nonzero())) for layer in layers]
     kept = [masks.drop(drop(layer), layer.mask, k) for layer, k in zip(layers, counts, strict=True)]
     if redistribute is not None:
-        room = [mask.numel() - masks.count(mask) for mask in kept]
+        room = [int((~mask).count_nonzero()) for mask in kept]
         counts = share([redistribute(layer) for layer in layers], sum(counts), room)
     return [
         NewMask(mask, masks.grow(grow(layer), mask, k))
@@ -67,7 +67,8 @@ def decide(
 def summarise(layer: Layer, new: NewMask) -> LayerUpdate:
     """Count what `decide` did to a layer."""
     # What is kept was there before and is there after.
-    kept = masks.count(new.kept)
-    before, after = masks.count(layer.mask), masks.count(new.after)
-    both = masks.count(layer.mask & new.after)
-    return LayerUpdate(layer.name, before - kept, after - kept, both - kept)
+    both = layer.mask & new.after
+    kept, before, after, stayed = (
+        int(mask.count_nonzero()) for mask in (new.kept, layer.mask, new.after, both)
+    )
+    return LayerUpdate(layer.name, before - kept, after - kept, stayed - kept)
