@@ -28,10 +28,11 @@ from .plans import (
     why_skipped,
     with_needed,
 )
-from .recipes import RECIPES, Recipe, fast, find, place, smoke
+from .recipes import RECIPES, Recipe, fast, find, named, place, smoke
 from .records import RESULTS, load_records
 from .run import device_name, run, trained
 from .tables import html_table, markdown_table, table_rows, text_table
+from .tickets import needed
 from .train import OutOfTime
 
 SMOKE_RESULTS = Path("data/smoke")
@@ -254,9 +255,15 @@ def runs_asked_for(args: argparse.Namespace, device: torch.device) -> list[Plan]
 
 
 def fits_a_cpu(recipe: Recipe) -> bool:
-    """Whether two CPU cores train it within half a day."""
-    steps = cost.total_steps(recipe, recipe.data)
-    return cost.dense_training_flops(recipe, steps) < CPU_LIMIT
+    """Whether two CPU cores train it, and all that it starts from, within half a day."""
+    return cpu_cost(recipe) < CPU_LIMIT
+
+
+def cpu_cost(recipe: Recipe) -> float:
+    """Training FLOPs as a CPU spends them, with those of the runs that it starts from."""
+    before = sum(cpu_cost(named(name)) for name in needed(recipe))
+    own = cost.dense_training_flops(recipe, cost.total_steps(recipe, recipe.data))
+    return own + before
 
 
 def do_runs(
