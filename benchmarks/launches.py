@@ -33,7 +33,10 @@ MEMORY, PEAK = 4.8e12, 989e12
 # Assumptions: share of the peak that small convolutions reach, seconds of a launch from Python and
 # of one kernel after another in a recorded graph.
 REACHED, LAUNCH, REPLAYED = 0.1, 6e-6, 1.5e-6
-NO_KERNEL = {"aten::empty", "aten::empty_like", "aten::empty_strided", "aten::_local_scalar_dense"}
+NO_KERNEL = {
+    *("aten::empty", "aten::empty_like", "aten::empty_strided", "aten::new_empty"),
+    *("aten::_local_scalar_dense", "aten::_unsafe_view"),
+}
 
 
 class Counting(TorchDispatchMode):
