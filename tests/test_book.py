@@ -57,6 +57,14 @@ def test_every_notebook_has_a_twin_and_a_place_in_the_book():
 
 
 @by_name
+def test_code_that_is_shown_fits_the_column_of_the_page(path):
+    for cell in code_cells(path):
+        if not {"hide-input", "remove-input"} & set(cell.metadata.get("tags", [])):
+            long = [line for line in cell.source.splitlines() if len(line) > 71]
+            assert long == []  # they would scroll
+
+
+@by_name
 def test_page_is_small(path):
     assert path.stat().st_size < MEGABYTE
 
