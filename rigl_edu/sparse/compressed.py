@@ -1,9 +1,8 @@
 """Layers that hold nothing but their active weights: real sparsity, where masked layers pretend.
 
 A masked layer keeps a full matrix and multiplies its zeros. Here the parameter is the list of the
-n active values; their gradients and optimizer state are lists of n too, and all products skip what
-is not there (`csr`). The dense gradient is formed only when a rule asks for it, before a rewiring,
-and thrown away after it.
+n active values (`rows`), and all products skip what is not there (`csr`). The dense gradient is
+formed only when a rule asks for it, before a rewiring, and thrown away after it.
 
 `compress` turns masked layers into these. A rule works on either: both offer the methods from
 `parameter` to `change_mask`.
@@ -12,30 +11,25 @@ and thrown away after it.
 from __future__ import annotations
 
 import weakref
-from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .csr import Pattern, Product, by_columns, by_rows, pattern_of
+from .csr import Product, pattern_of
 from .optimizer_state import state_tensors
+from .rows import Rows
 
 
-class Compressed(nn.Module):
-    """What `CompressedLinear` and `CompressedConv2d` share: the values, the pattern, the mask."""
+class Compressed(Rows):
+    """What `CompressedLinear` and `CompressedConv2d` share: the product, and what a rule needs."""
 
-    values: nn.Parameter  # (n,) active weights, row by row
     bias: nn.Parameter | None
-    row_start: Tensor  # (outputs + 1,) int32, a buffer: checkpoints know the pattern
-    column: Tensor  # (n,) int32, a buffer
-    weight_shape: tuple[int, ...]  # of the weight that this stands for
     keep_dense_gradient: bool  # set by an update rule for the backward passes that follow
     gradient_is_new: bool  # there was a backward pass since a rule last looked
     _dense: Tensor | None  # dense gradient, summed over backward passes since zero_grad
     _pending: Tensor | None  # of the backward pass that is running
     _alone: bool  # whether there was no gradient before that pass, or only zeros
-    _cache: dict[str, Any]  # pattern and matrices; made again when values or pattern change
 
     def store(self, weight: Tensor, mask: Tensor) -> None:
         """Take over a weight; `compress` calls this on the layers it converts.
@@ -44,14 +38,9 @@ class Compressed(nn.Module):
             weight: of any shape whose first dimension is the outputs.
             mask: same shape, nonzero where a connection exists.
         """
-        self.weight_shape = tuple(weight.shape)
-        pattern = pattern_of(mask.flatten(1))
-        self.values = nn.Parameter(weight.detach().flatten()[pattern.flat()])
-        self.register_buffer("row_start", pattern.row_start)
-        self.register_buffer("column", pattern.column)
+        self.store_rows(weight, mask)
         self.keep_dense_gradient = self.gradient_is_new = False
         self._dense, self._pending, self._alone = None, None, True
-        self._cache = {"pattern": pattern}
         self._hook_gradient()
 
     def product(self, x: Tensor) -> Tensor:
@@ -61,47 +50,6 @@ class Compressed(nn.Module):
         else:
             y = Product.apply(x.contiguous(), self.values, self)
         return y if self.bias is None else y + self.bias[:, None]
-
-    # --- the matrices -------------------------------------------------------------------------
-
-    @property
-    def pattern(self) -> Pattern:
-        """Where the active weights are, in the weight as a matrix of (outputs, inputs)."""
-        if "pattern" not in self._cache:
-            mask = torch.zeros(
-                self.weight_shape[0],
-                prod(self.weight_shape[1:]),
-                dtype=torch.bool,
-                device=self.column.device,
-            )
-            counts = self.row_start.diff()
-            rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
-            mask[rows, self.column.long()] = True
-            self._cache = {"pattern": pattern_of(mask)}
-        return self._cache["pattern"]
-
-    def positions(self) -> Tensor:
-        """Row-major position of each active weight in the weight, (n,); kept until a rewiring."""
-        if "positions" not in self._cache:
-            self._cache["positions"] = self.pattern.flat()
-        return self._cache["positions"]
-
-    def matrix(self) -> Tensor:
-        """W by rows. It shares the parameter's memory, so an optimizer step changes it too."""
-        held = self._cache.get("matrix")
-        if held is None or held.values().data_ptr() != self.values.data_ptr():
-            held = self._cache["matrix"] = by_rows(self.pattern, self.values.detach())
-        return held
-
-    def transpose(self) -> Tensor:
-        """W by columns, with the values of this moment."""
-        held = self._cache.get("transpose")
-        like = self.values.detach()
-        if held is None or (held.dtype, held.device) != (like.dtype, like.device):
-            held = by_columns(self.pattern, torch.empty_like(like))
-            self._cache["transpose"] = held
-        torch.index_select(like, 0, self.pattern.order, out=held.values())
-        return held
 
     # --- what a rule needs; `Masked` has the same ----------------------------------------------
 
@@ -114,11 +62,6 @@ class Compressed(nn.Module):
     def mask(self) -> Tensor:
         """Bool, of the weight's shape; made at each call."""
         return self.spread(torch.ones_like(self.values, dtype=torch.bool))
-
-    @property
-    def active(self) -> int:
-        """Number of connections that exist."""
-        return self.values.numel()
 
     def dense_weight(self) -> Tensor:
         """The weight in full, zero off the mask; made at each call."""
@@ -133,16 +76,6 @@ class Compressed(nn.Module):
     def mask_gradient(self) -> None:
         """Forget the dense gradient; the one that the optimizer sees has no other entries."""
         self._dense = None
-
-    def spread(self, listed: Tensor) -> Tensor:
-        """From one number an active weight, (n,), to the weight's shape, zero off the mask."""
-        full = listed.new_zeros(self.total)
-        full[self.positions()] = listed
-        return full.view(self.weight_shape)
-
-    def pick(self, full: Tensor) -> Tensor:
-        """From the weight's shape to one number an active weight, (n,)."""
-        return full.flatten()[self.positions()]
 
     @torch.no_grad()
     def change_mask(
@@ -169,10 +102,9 @@ class Compressed(nn.Module):
         for state, key in state_tensors(optimizer, self.values):
             state[key] = moved(state[key])
         gradient = self.values.grad
-        _replace(self.values, moved(self.values.detach()))
-        self.values.grad = None if gradient is None else moved(gradient)
-        self.row_start, self.column = new.row_start, new.column
-        self._dense, self._cache = None, {"pattern": new}  # and not the positions: 8 bytes each
+        moved_gradient = None if gradient is None else moved(gradient)
+        self.exchange(new, moved(self.values.detach()), moved_gradient)
+        self._dense = None
 
     # --- gradients ---------------------------------------------------------------------------
 
@@ -208,44 +140,22 @@ class Compressed(nn.Module):
     # --- copies and checkpoints ---------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_cache": {}, "_dense": None, "_pending": None}
+        return super().__getstate__() | {"_dense": None, "_pending": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.keep_dense_gradient = self.gradient_is_new = False
         self._hook_gradient()
 
-    # A checkpoint may have another number of active weights, after redistribution.
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
-        column = state_dict.get(f"{prefix}column")
-        if column is not None and column.shape != self.column.shape:
-            _replace(self.values, self.values.detach().new_zeros(column.shape))
-            self.values.grad = None
-            self.column = self.column.new_zeros(column.shape)
-        super()._load_from_state_dict(state_dict, prefix, *args)
-        self._cache, self._dense = {}, None
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self._dense = None
 
-    def _apply(self, *args: Any, **kwargs: Any) -> Compressed:
-        self._cache, self._dense = {}, None  # another device or precision
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        self._dense = None  # another device or precision
         return super()._apply(*args, **kwargs)
-
-    @property
-    def total(self) -> int:
-        """Number of positions, active or not."""
-        return prod(self.weight_shape)
 
     def extra_repr(self) -> str:
         """The shape of the weight and how many entries it has."""
         with_bias = self.bias is not None
         return f"{self.weight_shape}, bias={with_bias}, active={self.active}/{self.total}"
-
-
-def _replace(parameter: nn.Parameter, listed: Tensor) -> None:
-    """Give a parameter other entries, and maybe another number of them."""
-    # Autograd remembers the shape of a parameter while a graph that uses it is alive, and forgets
-    # it only when the type changes. The parameter has to stay the same object: an optimizer, and
-    # whoever else, holds it.
-    other = torch.float16 if listed.dtype != torch.float16 else torch.float32
-    parameter.grad = None
-    parameter.data = listed.to(other)
-    parameter.data = listed
