@@ -1,6 +1,8 @@
 """Several processes on one run: the same training as one process on the same batches."""
 
+import multiprocessing
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,61 +12,31 @@ import torch
 
 from rigl_edu.lab import distributed
 from rigl_edu.lab.data import digits
-from rigl_edu.lab.recipes import Recipe
 from rigl_edu.lab.records import read_record
 from rigl_edu.lab.run import run
 from rigl_edu.lab.saved import read_checkpoint
+from tests.lab import shared_run
 
 REPOSITORY = Path(__file__).parents[2]
 
-# No batch norm and no dropout, so that one process and two compute the same. 70 images in batches
-# of 15: the parts differ by one image, and the last batch has 10. RigL-SM keeps a momentum.
-WORKER = """
-import sys
-from pathlib import Path
-import torch
-from rigl_edu.lab import distributed, train
-from rigl_edu.lab.data import digits
-from rigl_edu.lab.recipes import Recipe
-from rigl_edu.lab.run import run
-
-recipe = Recipe(
-    name="shared", chapter=0, title="an MLP", model="mlp", model_args={"hidden": (20,)},
-    data="digits", method="rigl_sm", density=0.3, distribution="er", every=3, until=10, epochs=3,
-    batch=15, lr=0.1, augment=False, checkpoint_every=4,
-)
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    out, stop = Path(sys.argv[1]), int(sys.argv[2])
-    distributed.join(torch.device("cpu"))
-    step = train.training_step
-    calls = []
-    def counted(job, *args):
-        calls.append(job.step)
-        return step(job, *args)
-    train.training_step = counted
-    try:
-        # Only the second process runs out of time; the first must stop at the same step.
-        run(recipe, 3, digits().head(70, 50), out, out / "c.pt", resume=True,
-            out_of_time=lambda: distributed.rank() == 1 and calls[-1] + 1 == stop)
-    except train.OutOfTime:
-        # A file for each process: their lines on a shared stdout may be cut into one another.
-        (out / f"stopped-{distributed.rank()}").write_text(str(calls[-1] + 1))
-"""
-
 
 def two_processes(out, stop=0):
+    """Processes forked from a server that has torch imported, which takes seconds each time."""
     out.mkdir(exist_ok=True)
-    script = out / "worker.py"
-    script.write_text(WORKER)
-    done = subprocess.run(
-        [*torchrun(), str(script), str(out), str(stop)],
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.lab.shared_run"])
+    parts = [
+        context.Process(target=shared_run.part, args=(rank, port, str(out), stop))
+        for rank in (0, 1)
+    ]
+    for process in parts:
+        process.start()
+    for process in parts:
+        process.join(timeout=200)
+    assert [process.exitcode for process in parts] == [0, 0]
 
 
 def torchrun():
@@ -72,9 +44,7 @@ def torchrun():
 
 
 def test_two_processes_train_as_one_and_resume(tmp_path):
-    namespace = {"__name__": "here"}
-    exec(WORKER, namespace)
-    recipe: Recipe = namespace["recipe"]
+    recipe = shared_run.RECIPE
     one = read_record(run(recipe, 3, digits().head(70, 50), tmp_path, tmp_path / "one.pt"))
 
     two_processes(tmp_path / "two")
