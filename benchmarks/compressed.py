@@ -111,34 +111,49 @@ def crossover(by_density: Mapping[str, Mapping[str, float]]) -> float | None:
     return None
 
 
-def training(density: float | None) -> tuple[nn.Module, Any, Work]:
-    """An MLP, its optimizer, and a function that takes `EVERY` steps, one of them a rewiring."""
-    torch.manual_seed(0)
-    model = mlp(MLP)
-    if density is not None:
-        compress(sparsify(model, density))
-    optimizer = sgd(model)
-    rule = RigL(model, optimizer, every=EVERY, until=10**9) if density else optimizer
-    x, y = a_batch((MLP[0],), BATCH)
+class Training:
+    """An MLP trained by RigL, a rewiring in `EVERY` steps; dense, by SGD alone, for None."""
 
-    def work() -> None:
-        for _ in range(EVERY):
-            optimizer.zero_grad()
-            F.cross_entropy(model(x), y).backward()
-            rule.step()
+    def __init__(self, density: float | None) -> None:
+        torch.manual_seed(0)
+        self.model = mlp(MLP)
+        if density is not None:
+            compress(sparsify(self.model, density))
+        self.optimizer = sgd(self.model)
+        self.rule: Any = self.optimizer
+        if density is not None:
+            self.rule = RigL(self.model, self.optimizer, every=EVERY, until=10**9)
+        self.batch = a_batch((MLP[0],), BATCH)
 
-    return model, optimizer, work
+    def backward(self) -> None:
+        """The first half of a step."""
+        x, y = self.batch
+        self.optimizer.zero_grad()
+        F.cross_entropy(self.model(x), y).backward()
+
+    def steps(self, number: int = EVERY) -> None:
+        """Whole steps; of `EVERY` the last one rewires."""
+        for _ in range(number):
+            self.backward()
+            self.rule.step()
 
 
 def trainings(rounds: int, order: random.Random) -> dict[str, dict[str, float]]:
-    """The MLP's training by density: how many times faster than dense, and the bytes it holds."""
-    made = {"dense" if d is None else str(d): training(d) for d in (None, *TRAINING_BOUNDS)}
-    found = ratios({name: work for name, (_, _, work) in made.items()}, rounds, order)
-    for name, (model, optimizer, _) in made.items():
+    """The MLP's training by density: how many times faster than dense, and the bytes it holds.
+
+    Between two rewirings a step holds `bytes`. Before one there are dense gradients on top of it.
+    """
+    made = {"dense" if d is None else str(d): Training(d) for d in (None, *TRAINING_BOUNDS)}
+    found = ratios({name: training.steps for name, training in made.items()}, rounds, order)
+    for name, training in made.items():
+        layers = sparse_layers(training.model).values()
         found[name]["faster"] = 1 / found[name]["ratio"]
-        found[name]["bytes"] = bytes_held(model, optimizer)
-        layers = sparse_layers(model).values()
         found[name]["active"] = sum(layer.active for layer in layers)
+        training.steps(1)
+        found[name]["bytes"] = bytes_held(training.model, training.optimizer)
+        training.steps(EVERY - 2)
+        training.backward()
+        found[name]["bytes_rewiring"] = bytes_held(training.model, training.optimizer)
     return found
 
 
@@ -149,6 +164,8 @@ def bytes_held(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     for state in optimizer.state.values():
         tensors += [value for value in state.values() if isinstance(value, Tensor)]
     for layer in sparse_layers(model).values():
+        dense = getattr(layer, "_dense", None)  # the gradient that a rule has asked for
+        tensors += [] if dense is None else [dense]
         for held in getattr(layer, "_cache", {}).values():
             if isinstance(held, Tensor) and held.layout == torch.sparse_csr:
                 tensors += [held.values(), held.crow_indices(), held.col_indices()]
@@ -214,12 +231,13 @@ def table(result: dict[str, Any]) -> str:
         f"Training an MLP {'-'.join(map(str, MLP))} with RigL, a rewiring in {EVERY} steps",
         "",
     ]
-    lines.append(f"  {'density':8}{'ms a step':>10}{'faster':>9}{'bound':>7}{'MB':>8}")
+    heads = f"  {'density':8}{'ms a step':>10}{'faster':>9}{'bound':>7}{'MB':>8}"
+    lines.append(f"{heads}{'rewiring':>10}")
     for name, row in result["training"].items():
         bound = TRAINING_BOUNDS.get(float(name), "") if name != "dense" else ""
         lines.append(
             f"  {name:8}{row['ms'] / EVERY:10.2f}{row['faster']:9.2f}{bound:>7}"
-            f"{row['bytes'] / 1e6:8.1f}"
+            f"{row['bytes'] / 1e6:8.1f}{row['bytes_rewiring'] / 1e6:10.1f}"
         )
     lines += ["", "A 1 x 1 convolution, 32 images, forward and backward: time x dense", ""]
     for size, row in result["convolution"].items():
