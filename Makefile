@@ -8,8 +8,8 @@ BIN := .venv/bin
 PY := $(BIN)/python
 SITE := _build/html
 PORT ?= 8000
-# Worker processes of pytest: two fit a two-core machine.
-WORKERS ?= 2
+# Worker processes of pytest. One more than two cores: browsers and kernels wait a lot.
+WORKERS ?= 3
 
 .PHONY: help book serve notebooks lint format test nbval pictures screenshots bench system clean
 .DEFAULT_GOAL := help
