@@ -12,7 +12,7 @@ from typing import Any
 
 from . import paper
 from .paper_claims import NAMES, Claim, Side, load_claims, region
-from .recipes import RECIPES, recipe_fingerprint
+from .recipes import RECIPES, fast, recipe_fingerprint
 from .recipes.mini import mini_name
 from .recipes.paper_runs import INITS, run_name
 from .tables import make_row
@@ -210,11 +210,16 @@ def recipe_name(side: Side, dataset: str, density: float, whose: str) -> str:
 
 
 def by_place(name: str, records: Iterable[Record]) -> dict[Place, list[Record]]:
-    """The records of today's version of a recipe, by the data and the precision of the runs."""
-    version = recipe_fingerprint(RECIPES[name])
+    """The records of today's version of a recipe, by the data and the precision of the runs.
+
+    Its twin with the faster arithmetic of a GPU counts too, at a place of its own: the precision is
+    another.
+    """
+    recipe = RECIPES[name]
+    versions = {r.name: recipe_fingerprint(r) for r in (recipe, fast(recipe))}
     groups: dict[Place, list[Record]] = {}
     for record in records:
-        if (record["recipe"]["name"], record["recipe_fingerprint"]) == (name, version):
+        if versions.get(record["recipe"]["name"]) == record["recipe_fingerprint"]:
             place = record["data"]["fingerprint"], record["precision"]
             groups.setdefault(place, []).append(record)
     return groups

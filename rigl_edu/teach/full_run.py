@@ -21,9 +21,9 @@ def full_run(*names: str) -> Html:
     """One line a recipe, or several if its records are of several data sets or precisions.
 
     Accuracy is test accuracy in percent, mean ± standard deviation over seeds. Below the paper's
-    stands what is doubtful about it; below ours the data it was measured on, and of a twin its mean
-    instability (LII) in points. FLOPs are of training, as a share of dense training. Records of
-    another version of a recipe are left out.
+    stands what is doubtful about it. Below ours stand the data it was measured on, the precision if
+    it is not fp32, and of a twin its mean instability (LII) in points. FLOPs are of training, as a
+    share of dense training. Records of another version of a recipe are left out.
 
     Args:
         names: of recipes, as `python -m rigl_edu list` prints them.
@@ -51,7 +51,8 @@ def full_run(*names: str) -> Html:
             lines.append((title, beside, NOT_YET, "", "", ""))
         for row in map(make_row, groups):
             lii = (f"LII {mean(row.barriers):.1f}",) if row.barriers else ()
-            links, ours = seed_links(row, REPOSITORY), (row.result, *lii, row.data)
+            where = row.data if row.precision == "fp32" else f"{row.data}, {row.precision}"
+            links, ours = seed_links(row, REPOSITORY), (row.result, *lii, where)
             rest = (f"{row.train_flops_ratio:.3f}", f"{row.minutes:.1f}")
             plain.append((recipe.title, " ".join(paper), " ".join(ours), *rest))
             lines.append((title, beside, "<br>".join(map(escape, ours)), *rest, links))

@@ -11,7 +11,7 @@ import pytest
 
 from rigl_edu.lab import claims, claims_cli, paper
 from rigl_edu.lab.paper_claims import NOT_JUDGED, TOPICS, Side, load_claims, region, side_of
-from rigl_edu.lab.recipes import RECIPES, recipe_fields, recipe_fingerprint, smoke
+from rigl_edu.lab.recipes import RECIPES, named, recipe_fields, recipe_fingerprint
 from rigl_edu.lab.verdict import FAILS, HOLDS, NOT_RUN, UNDECIDED, Sample
 
 RIGL_SET = "RigL surpasses SET, ERK masks"
@@ -19,7 +19,7 @@ RIGL_SET = "RigL surpasses SET, ERK masks"
 
 def record(name, seed, accuracy, **changes):
     """A record of a recipe, with the keys that the ledger reads."""
-    recipe = smoke(RECIPES[name.removesuffix("-smoke")]) if "smoke" in name else RECIPES[name]
+    recipe = named(name)
     made = {
         "recipe": recipe_fields(recipe),
         "recipe_fingerprint": recipe_fingerprint(recipe),
@@ -154,6 +154,16 @@ def test_a_record_of_another_version_of_the_recipe_does_not_count():
 def test_smoke_twins_do_not_count():
     (entry,) = found(runs("mini-rigl-0.1-smoke", 63.0, 63.2, 63.4) + SET)
     assert entry.missing == ("mini-rigl-0.1",)
+
+
+def test_fast_twins_count_in_a_place_of_their_own():
+    quick = {"precision": "bf16", "device": "cuda: H100"}
+    fast_set = runs("mini-set-0.1-fast", 60.0, 60.1, 60.2, **quick)
+    fast_rigl = runs("mini-rigl-0.1-fast", 64.0, 64.1, 64.2, **quick)
+    fast_, plain = found(RIGL + SET + fast_rigl + fast_set)
+    assert (plain.precision, plain.difference.mean) == ("fp32", pytest.approx(2.0))
+    assert (fast_.precision, fast_.difference.mean) == ("bf16", pytest.approx(4.0))
+    assert [e.missing for e in found(RIGL + fast_set)] == [("mini-rigl-0.1",), ("mini-set-0.1",)]
 
 
 def test_devices_are_shown_and_may_differ():
