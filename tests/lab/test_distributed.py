@@ -1,6 +1,5 @@
 """Several processes on one run: the same training as one process on the same batches."""
 
-import multiprocessing
 import os
 import socket
 import subprocess
@@ -15,25 +14,17 @@ from rigl_edu.lab.data import digits
 from rigl_edu.lab.records import read_record
 from rigl_edu.lab.run import run
 from rigl_edu.lab.saved import read_checkpoint
-from tests.lab import shared_run
+from tests.lab import forked, shared_run
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 def two_processes(out, stop=0):
-    """Processes forked from a server that has torch imported, which takes seconds each time."""
     out.mkdir(exist_ok=True)
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.lab.shared_run"])
-    parts = [
-        context.Process(target=shared_run.part, args=(rank, port, str(out), stop))
-        for rank in (0, 1)
-    ]
-    for process in parts:
-        process.start()
+    parts = [forked.start(shared_run.part, rank, port, str(out), stop) for rank in (0, 1)]
     for process in parts:
         process.join(timeout=200)
     assert [process.exitcode for process in parts] == [0, 0]

@@ -1,23 +1,21 @@
 """A run killed at any moment and resumed ends as one that was never stopped."""
 
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
 from rigl_edu.lab import train
 from rigl_edu.lab.data import digits
-from rigl_edu.lab.recipes import METHODS, Recipe
+from rigl_edu.lab.recipes import METHODS, THIN, TICKETS, Recipe
 from rigl_edu.lab.records import read_record
 from rigl_edu.lab.run import run
 from rigl_edu.lab.saved import read_checkpoint
+from tests.lab import forked
+from tests.lab.killed_run import until_killed
 
 # Dropout, batch norm, crops, held-out images, an odd last batch, checkpoints off the epochs' ends.
 RECIPE = Recipe(
@@ -43,37 +41,6 @@ RECIPE = Recipe(
 STEPS = 24
 CHANGES = ("finished", "command", "wall_seconds", "train_seconds")
 
-# The child kills itself before step K of the run, or in the middle of writing checkpoint -K.
-CHILD = """
-import json, os, signal, sys
-from pathlib import Path
-import torch
-from rigl_edu.lab import train
-from rigl_edu.lab.data import digits
-from rigl_edu.lab.recipes import Recipe
-from rigl_edu.lab.run import run
-
-torch.set_num_threads(1)
-fields, kill, out = json.loads(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-fields["drops"], fields["limit"] = tuple(fields["drops"]), tuple(fields["limit"])
-step, save, saved = train.training_step, torch.save, []
-
-def killing_step(job, *args):
-    if job.step == kill:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(job, *args)
-
-def killing_save(state, path):
-    saved.append(path)
-    if len(saved) == -kill:
-        Path(path).write_bytes(b"half a checkpoint")
-        os.kill(os.getpid(), signal.SIGKILL)
-    save(state, path)
-
-train.training_step, torch.save = killing_step, killing_save
-run(Recipe(**fields), 7, digits(), out, out / "c.pt", resume=True)
-"""
-
 
 def recipe_for(method, precision):
     density = 1.0 if method == "dense" else 0.2
@@ -87,14 +54,9 @@ def finish(recipe, out):
 
 
 def killed(recipe, kill, out):
-    fields = {name: getattr(recipe, name) for name in recipe.__dataclass_fields__}
-    child = subprocess.run(
-        [sys.executable, "-c", CHILD, json.dumps(fields), str(kill), str(out)],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-    )
-    assert child.returncode == -signal.SIGKILL, child.stderr
+    child = forked.start(until_killed, recipe, kill, out)
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     assert not list(out.glob("*.json"))
 
 
@@ -124,9 +86,10 @@ def assert_same_outcome(first, second):
     assert_same(first[1], second[1], "checkpoint")
 
 
-# Every method in one precision, in turns, and two of them in both. A lottery run, which is a static
-# one from another run's masks, is killed in test_queue.
-CASES = [(m, ("fp32", "bf16")[i % 2]) for i, m in enumerate(METHODS) if m != "lottery"]
+# Every method in one precision, in turns, and two of them in both. Runs that start from another one
+# are stopped in test_tickets and killed in test_queue.
+ALONE = [method for method in METHODS if method not in TICKETS + THIN]
+CASES = [(method, ("fp32", "bf16")[i % 2]) for i, method in enumerate(ALONE)]
 CASES += [(method, other) for method in ("snfs", "rigl") for other in ("fp32", "bf16")]
 
 
