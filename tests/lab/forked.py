@@ -9,7 +9,7 @@ from typing import Any
 def start(target: Callable[..., None], *args: Any) -> BaseProcess:
     """Call a module's function in a process of its own; `join` it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.lab.shared_run", "tests.lab.killed_run"])
+    context.set_forkserver_preload(["rigl_edu.lab.run", "sklearn.datasets"])
     process = context.Process(target=target, args=args)
     process.start()
     return process

@@ -86,14 +86,13 @@ def assert_same_outcome(first, second):
     assert_same(first[1], second[1], "checkpoint")
 
 
-# Every method in one precision, in turns, and two of them in both. Runs that start from another one
-# are stopped in test_tickets and killed in test_queue.
-ALONE = [method for method in METHODS if method not in TICKETS + THIN]
-CASES = [(method, ("fp32", "bf16")[i % 2]) for i, method in enumerate(ALONE)]
-CASES += [(method, other) for method in ("snfs", "rigl") for other in ("fp32", "bf16")]
+# Every method, and three of them in bf16 too, which many processors are slow at. Runs that start
+# from another one are stopped in test_tickets and killed in test_queue.
+CASES = [(method, "fp32") for method in METHODS if method not in TICKETS + THIN]
+CASES += [(method, "bf16") for method in ("dense", "snfs", "rigl")]
 
 
-@pytest.mark.parametrize(("method", "precision"), dict.fromkeys(CASES))
+@pytest.mark.parametrize(("method", "precision"), CASES)
 def test_sigkill_at_a_random_step(method, precision, tmp_path):
     recipe = recipe_for(method, precision)
     kill = random.Random(f"{method} {precision}").randrange(6, STEPS)
