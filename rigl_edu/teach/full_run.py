@@ -36,14 +36,14 @@ def full_run(*names: str) -> Html:
     for name in names:
         recipe = RECIPES[name]
         title = f"{escape(recipe.title)}<br><code>{name}</code>"
-        title = f'<div style="white-space:normal;min-width:13em">{title}</div>'
+        title = f'<div style="white-space:normal;min-width:10em">{title}</div>'
         paper: tuple[str, ...] = ("–",)
         if recipe.paper is not None:
             paper = recipe.paper.result, recipe.paper.table
         beside = "<br>".join(paper)
         if recipe.paper is not None and recipe.paper.note:
             paper += (f"({recipe.paper.note})",)
-            note = f'<div style="white-space:normal;min-width:11em">{escape(paper[-1])}</div>'
+            note = f'<div style="white-space:normal;min-width:8em">{escape(paper[-1])}</div>'
             beside += note
         groups = list(by_place(name, records).values())
         if not groups:
