@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves
 
 from rigl_edu.lab import cost
 from rigl_edu.lab.data import load
-from rigl_edu.lab.recipes import RECIPES, steps_per_epoch
+from rigl_edu.lab.recipes import RECIPES
 from rigl_edu.lab.run import source_commit, versions
 from rigl_edu.lab.train import make_job, training_step
 
@@ -63,7 +63,7 @@ class Counting(TorchDispatchMode):
 def measured(name: str) -> dict[str, Any]:
     """Counts of one ordinary training step, the one after the first; arithmetic in fp32."""
     recipe = RECIPES[name]
-    data = load("digits-3x32x32").head(recipe.batch + recipe.held_out, 8)
+    data = load("digits-3x32x32").head(recipe.batch, 8)
     job = make_job(replace(recipe, held_out=0), 0, data, Path("none.pt"))
     for group in job.optimizer.param_groups:
         group["foreach"] = True  # as on a GPU: many parameters in one launch
@@ -102,7 +102,7 @@ def main() -> None:
     record = parser.parse_args().record
     counts = {label: measured(name) for label, name in NAMES.items()}
     recipe = RECIPES[NAMES["dense"]]
-    steps = recipe.epochs * steps_per_epoch(recipe, 50_000 - recipe.held_out)
+    steps = cost.total_steps(recipe, recipe.data)
     expected = expected_seconds(counts["dense"], steps)
     for label, found in counts.items():
         print(

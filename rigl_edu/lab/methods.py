@@ -34,7 +34,7 @@ from rigl_edu.sparse import (
 
 from .data import Dataset
 from .late_masks import LateMasks
-from .recipes import THIN, TICKETS, Recipe
+from .recipes import LAST_OF_SEVERAL, THIN, TICKETS, Recipe
 from .start import UNMASKED, masks_of_ticket
 
 REWIRING: dict[str, type[UpdateRule]] = {
@@ -110,7 +110,7 @@ def train_flops(recipe: Recipe, f_s: float, f_d: float, readings: Sequence[float
         return snfs_flops(statistics.mean(readings), f_d)
     if method == "pruning":
         return pruning_flops(statistics.mean(readings))
-    if method in ("imp", "reinit", "shuffled", *THIN):
+    if method in LAST_OF_SEVERAL:
         return imp_flops(readings)
     if method == "lottery":
         return lottery_flops(statistics.mean(readings), f_s)

@@ -18,7 +18,7 @@ from . import distributed
 from .checkpoint import load_checkpoint, save_checkpoint
 from .data import Dataset
 from .methods import train_flops
-from .recipes import THIN, Recipe, recipe_fields, recipe_fingerprint
+from .recipes import LAST_OF_SEVERAL, Recipe, recipe_fields, recipe_fingerprint
 from .records import SCHEMA, record_path, write_record
 from .stability import barrier
 from .tickets import ancestors, read_finished
@@ -155,7 +155,7 @@ def forward_costs(job: Job, data: Dataset, f_s: int, f_d: int) -> list[float]:
     """
     recipe = job.recipe
     led_here = ancestors(recipe, job.seed, data, job.checkpoint)
-    if recipe.method in ("imp", "reinit", "shuffled", *THIN):
+    if recipe.method in LAST_OF_SEVERAL:
         trainings = [(r.epochs, state["curve"][-1]["forward_flops"]) for r, state in led_here]
         trainings.append((recipe.epochs, f_s))
         return [epochs / trainings[0][0] * flops for epochs, flops in trainings]

@@ -1,18 +1,17 @@
 """A trained network with fewer units in each layer, the greedy choice of chapter 6 on CIFAR."""
 
 import math
-from collections.abc import Sequence
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from rigl_edu.sparse import (
     Selection,
     Units,
+    choose_globally,
     choose_locally,
-    greedy_first_order,
     imitate_layer_by_layer,
-    output_discrepancy,
 )
 from rigl_edu.sparse.imitation import Choice
 from rigl_edu.sparse.maskable import linear_and_conv
@@ -52,11 +51,12 @@ def choice(method: str, seed: int) -> Choice:
         coefficients[torch.randperm(units.n, generator=generator)[:keep]] = 1 / keep
         return Selection(coefficients, keep, math.nan)
 
-    def globally(model: nn.Module, units: Units, batches: Sequence[Tensor], keep: int) -> Selection:
-        discrepancy = output_discrepancy(model, units, batches)
-        return greedy_first_order(discrepancy, units.n, keep, TOLERANCE)[-1]
-
-    return {"greedy": choose_locally, "greedy_global": globally, "random_units": by_chance}[method]
+    choices: dict[str, Choice] = {
+        "greedy": choose_locally,
+        "greedy_global": partial(choose_globally, tolerance=TOLERANCE),
+        "random_units": by_chance,
+    }
+    return choices[method]
 
 
 def units_of(model: nn.Module) -> list[Units]:

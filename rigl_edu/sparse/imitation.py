@@ -40,11 +40,15 @@ def choose_locally(
 
 
 def choose_globally(
-    model: nn.Module, units: Units, batches: Sequence[Tensor], keep: int
+    model: nn.Module,
+    units: Units,
+    batches: Sequence[Tensor],
+    keep: int,
+    tolerance: float = 1e-3,
 ) -> Selection:
     """At most `keep` units that leave the network's output nearest to now (`greedy_global`)."""
     discrepancy = output_discrepancy(model, units, batches)
-    return greedy_first_order(discrepancy, units.n, keep)[-1]
+    return greedy_first_order(discrepancy, units.n, keep, tolerance)[-1]
 
 
 def choose_better(

@@ -9,6 +9,7 @@ import torch
 
 from rigl_edu.lab.augment import normalise
 from rigl_edu.lab.data import load
+from rigl_edu.lab.models import BUILDERS
 from rigl_edu.lab.recipes import RECIPES, named, recipe_fields, recipe_fingerprint
 from rigl_edu.lab.recipes.ch04 import RATES
 from rigl_edu.lab.recipes.studies import one_shot
@@ -19,7 +20,7 @@ from rigl_edu.lab.saved import read_checkpoint
 from rigl_edu.lab.thin import units_of, widths
 from rigl_edu.lab.tickets import needed
 from rigl_edu.lab.train import OutOfTime, make_job, training_step
-from rigl_edu.sparse import masked_layers, repellent_loss
+from rigl_edu.sparse import keep_units, masked_layers, repellent_loss
 from rigl_edu.sparse.maskable import linear_and_conv
 
 SEED = 5
@@ -264,8 +265,6 @@ def test_the_barrier_is_the_hill_on_the_line(ran, first, data):
     [("vgg11_bn", 0.25), ("vgg11_bn", 0.1), ("vgg11", 0.1), ("resnet20", 0.5), ("resnet20", 0.25)],
 )
 def test_widths_are_as_many_units_as_the_density_allows(model, density):
-    from rigl_edu.lab.models import BUILDERS
-    from rigl_edu.sparse import keep_units
 
     network = BUILDERS[model]()
     layers = units_of(network)
@@ -282,7 +281,6 @@ def test_widths_are_as_many_units_as_the_density_allows(model, density):
 
 
 def test_too_thin_is_refused():
-    from rigl_edu.lab.models import BUILDERS
 
     network = BUILDERS["resnet20"]()
     with pytest.raises(ValueError, match="density 0.01: .* weights are left"):

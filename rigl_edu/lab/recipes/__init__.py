@@ -23,6 +23,7 @@ from . import (
 )
 from .order import place
 from .recipe import (
+    LAST_OF_SEVERAL,
     METHODS,
     PRECISIONS,
     THIN,
@@ -72,6 +73,7 @@ def named(name: str) -> Recipe:
 
 
 __all__ = [
+    "LAST_OF_SEVERAL",
     "METHODS",
     "PRECISIONS",
     "RECIPES",

@@ -6,7 +6,7 @@ weights and from those made up for missing inputs. One learning rate for all, lo
 networks without batch norm.
 """
 
-from .recipe import Recipe
+from .recipe import Recipe, steps_per_epoch
 from .studies import IMAGES, study_recipe, varied
 
 NETWORKS = ("vgg11", "vgg11_bn", "resnet20_no_bn", "resnet20")
@@ -17,11 +17,9 @@ STARTS = {"dense": "", "per_neuron": ", weights made up for the mask"}
 
 def of_network(model: str) -> list[Recipe]:
     """The dense network and the four sparse ones."""
-    name, batch = f"start-{model}-dense", 128
-    dense = study_recipe(
-        8, name, "dense", model, epochs=160, batch=batch, lr=0.01, weight_decay=5e-4
-    )
-    steps = dense.epochs * -(-IMAGES // batch)
+    name = f"start-{model}-dense"
+    dense = study_recipe(8, name, "dense", model, epochs=160, batch=128, lr=0.01, weight_decay=5e-4)
+    steps = dense.epochs * steps_per_epoch(dense, IMAGES)
     sparse = [
         varied(
             dense,

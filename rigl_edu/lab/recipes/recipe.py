@@ -35,6 +35,8 @@ METHODS = (
 # What a run with `ticket_of` takes from the run that it names, see `lab.tickets` and `lab.thin`.
 TICKETS = ("lottery", "imp", "reinit", "shuffled")
 THIN = ("greedy", "greedy_global", "random_units")
+# Those that cost all the trainings that led to them; a lottery run has its own formula.
+LAST_OF_SEVERAL = ("imp", "reinit", "shuffled", *THIN)
 INITIALISATIONS = ("dense", "per_neuron")
 PRECISIONS = ("fp32", "bf16", "fp16")
 CROPS = ("padded", "zoomed")
