@@ -8,22 +8,24 @@ from statistics import mean
 from ..lab.claims import by_place
 from ..lab.recipes import RECIPES
 from ..lab.records import load_records, published_results
-from ..lab.tables import html_of, make_row
+from ..lab.tables import make_row
 from .beside_paper import seed_links
 from .html import Html, columns
 
 REPOSITORY = "https://github.com/rigl-edu/rigl_edu/blob/main"
-HEADER = ("run", "the paper", "ours", "FLOPs", "minutes", "records")
+HEADER = ("run", "the paper", "ours", "FLOPs", "minutes")
 NOT_YET = "not run yet"
 
 
 def full_run(*names: str) -> Html:
-    """One line a recipe, or several if its records are of several data sets or precisions.
+    """One row a recipe, or several if its records are of several data sets or precisions.
 
-    Accuracy is test accuracy in percent, mean ± standard deviation over seeds. Below the paper's
-    stands what is doubtful about it. Below ours stand the data it was measured on, the precision if
-    it is not fp32, and of a twin its mean instability (LII) in points. FLOPs are of training, as a
-    share of dense training. Records of another version of a recipe are left out.
+    Rows of one network stand together, under its name. Accuracy is test accuracy in percent, mean ±
+    standard deviation over seeds. Below the paper's stands what is doubtful about it. Below ours
+    stand the data it was measured on, the precision if it is not fp32, of a twin its mean
+    instability (LII) in points, and the seeds, each a link to its record. FLOPs are of training, as
+    a share of dense training; minutes are a run's median. Records of another version of a recipe
+    are left out.
 
     Args:
         names: of recipes, as `python -m rigl_edu list` prints them.
@@ -32,29 +34,54 @@ def full_run(*names: str) -> Html:
         KeyError: for a name that no recipe has.
     """
     records = load_records(published_results())
-    plain, lines = [HEADER[:-1]], []  # a terminal has no links
+    plain: list[tuple[str, ...]] = [HEADER]  # a terminal has no links
+    networks: dict[str, list[str]] = {}
     for name in names:
         recipe = RECIPES[name]
-        title = f"{escape(recipe.title)}<br><code>{name}</code>"
-        title = f'<div style="white-space:normal;min-width:10em">{title}</div>'
+        network, _, what = recipe.title.partition(", ")
+        run = f"{_narrow(what, 12)}<code>{name}</code>"
         paper: tuple[str, ...] = ("–",)
         if recipe.paper is not None:
             paper = recipe.paper.result, recipe.paper.table
         beside = "<br>".join(paper)
         if recipe.paper is not None and recipe.paper.note:
             paper += (f"({recipe.paper.note})",)
-            note = f'<div style="white-space:normal;min-width:8em">{escape(paper[-1])}</div>'
-            beside += note
+            beside += _narrow(paper[-1], 8)
+        lines = networks.setdefault(network, [])
         groups = list(by_place(name, records).values())
         if not groups:
             plain.append((recipe.title, " ".join(paper), NOT_YET, "", ""))
-            lines.append((title, beside, NOT_YET, "", "", ""))
+            lines.append(_line(run, beside, f'<td colspan="3">{NOT_YET}</td>'))
         for row in map(make_row, groups):
             lii = (f"LII {mean(row.barriers):.1f}",) if row.barriers else ()
             where = row.data if row.precision == "fp32" else f"{row.data}, {row.precision}"
-            links, ours = seed_links(row, REPOSITORY), (row.result, *lii, where)
-            rest = (f"{row.train_flops_ratio:.3f}", f"{row.minutes:.1f}")
+            ours = row.result, *lii, where
+            rest = f"{row.train_flops_ratio:.3f}", f"{row.minutes:.1f}"
             plain.append((recipe.title, " ".join(paper), " ".join(ours), *rest))
-            lines.append((title, beside, "<br>".join(map(escape, ours)), *rest, links))
-    table = html_of(HEADER, lines)
-    return Html(f'<div style="white-space:nowrap">{table}</div>', columns(*plain))
+            seeds = f"seeds {seed_links(row, REPOSITORY)}"
+            cells = "<br>".join([*map(escape, ours), seeds]), *rest
+            lines.append(_line(run, beside, "".join(f"<td>{cell}</td>" for cell in cells)))
+    return Html(_table(networks), columns(*plain))
+
+
+def _narrow(text: str, least: int) -> str:
+    """Text that may break, in a table whose other cells may not; at least so many em wide."""
+    return f'<div style="white-space:normal;min-width:{least}em">{escape(text)}</div>'
+
+
+def _line(run: str, beside: str, ours: str) -> str:
+    head = f'<th scope="row" style="font-weight:400">{run}</th>'
+    return f'<tr style="vertical-align:top">{head}<td>{beside}</td>{ours}</tr>'
+
+
+def _table(networks: dict[str, list[str]]) -> str:
+    """Each network's rows below a row with its name."""
+    head = "".join(f'<th scope="col">{name}</th>' for name in HEADER)
+    bodies = "\n".join(
+        f'<tbody><tr><th scope="rowgroup" colspan="{len(HEADER)}">{escape(network)}</th></tr>\n'
+        + "\n".join(lines)
+        + "</tbody>"
+        for network, lines in networks.items()
+    )
+    table = f"<table>\n<thead><tr>{head}</tr></thead>\n{bodies}\n</table>"
+    return f'<div style="white-space:nowrap">{table}</div>'
