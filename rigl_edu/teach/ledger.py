@@ -18,7 +18,7 @@ from .beside_paper import seed_links
 from .html import Html, columns
 from .style import BLUE, INK, MUTED, ORANGE
 
-HEADER = ("claim", "the paper's runs", "ours, full", "ours, mini")
+HEADER = ("claim", "the paper's runs", "our runs")
 # Shape and fill tell the verdicts apart without the colour.
 MARKS = {HOLDS: ("o", BLUE, BLUE), UNDECIDED: ("o", "white", MUTED), FAILS: ("X", ORANGE, INK)}
 
@@ -34,10 +34,12 @@ def ledger_table(entries: Iterable[Entry], topic: str) -> Html:
     for claim, group in by_sentence(entry for entry in entries if entry.claim.topic == topic):
         for dataset in dict.fromkeys(entry.dataset for entry in group):
             mine = [entry for entry in group if entry.dataset == dataset]
-            by_whose = [[e for e in mine if e.whose == w] for w in ("paper", "full", "mini")]
+            paper, full, mini = (
+                cell([e for e in mine if e.whose == whose]) for whose in ("paper", "full", "mini")
+            )
             where = f'<span style="font-weight:400">{dataset}; {escape(claim.where)}</span>'
             title = f'<div style="min-width:13em">{escape(claim.sentence)}<br>{where}</div>'
-            lines.append((title, *[cell(part) for part in by_whose]))
+            lines.append((title, paper or "–", full + mini or "–"))
             plain += [(claim.sentence, f"{e.density:g}", e.whose, e.data, *result(e)) for e in mine]
     return Html(html_of(HEADER, lines), columns(*plain))
 
@@ -45,13 +47,14 @@ def ledger_table(entries: Iterable[Entry], topic: str) -> Html:
 def cell(entries: Sequence[Entry]) -> str:
     """Entries of one claim, data set and protocol: a line a density, and the command for the rest.
 
-    Our lines stand under the name of their data, because that may be another than the paper's.
+    Our lines stand under the name of their protocol and of their data, because both may be others
+    than the paper's. Without entries the text is empty.
     """
     lines = []
     judged = [entry for entry in entries if entry.verdict != NOT_RUN]
     for data, precision in dict.fromkeys((entry.data, entry.precision) for entry in judged):
         if judged[0].whose != "paper":
-            lines.append(escape(f"{data}, {precision}"))
+            lines.append(escape(f"{judged[0].whose}, {data}, {precision}"))
         lines += [
             f"{entry.density:g}: {' '.join(result(entry))}"
             for entry in judged
@@ -59,8 +62,9 @@ def cell(entries: Sequence[Entry]) -> str:
         ]
     text = "".join(f'<div style="white-space:nowrap">{line}</div>' for line in lines)
     for command in commands(entries):
-        text += f"<details><summary>not run yet</summary><code>{escape(command)}</code></details>"
-    return text or "–"
+        missing = f"<summary>{entries[0].whose}: not run yet</summary>"
+        text += f"<details>{missing}<code>{escape(command)}</code></details>"
+    return text
 
 
 def whole_ledger(entries: Sequence[Entry]) -> Html:

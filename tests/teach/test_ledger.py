@@ -57,7 +57,7 @@ def test_every_topic_has_a_table_with_its_claims_and_the_papers_verdicts():
 def test_a_cell_of_ours_names_its_data_and_a_cell_of_the_papers_does_not():
     mine, theirs = page.cell([entry(63.0, 61.0)]), page.cell([entry(63.0, 61.0, "paper")])
     line = '<div style="white-space:nowrap">0.1: +2.00 ± 0.17 holds</div>'
-    assert mine == f'<div style="white-space:nowrap">cifar10-jpeg, fp32</div>{line}'
+    assert mine == f'<div style="white-space:nowrap">mini, cifar10-jpeg, fp32</div>{line}'
     assert theirs == line
 
 
@@ -70,8 +70,8 @@ def test_two_data_sets_stand_under_their_names():
 def test_a_cell_that_was_not_run_folds_the_command_away():
     cell = page.cell([entry(63.0, None)])
     command = "python -m rigl_edu run mini-set-0.1 --data data/cifar10-jpeg"
-    assert cell == f"<details><summary>not run yet</summary><code>{command}</code></details>"
-    assert page.cell([]) == "–"
+    assert cell == f"<details><summary>mini: not run yet</summary><code>{command}</code></details>"
+    assert page.cell([]) == ""
 
 
 def test_the_whole_ledger_is_folded_and_holds_every_entry():
