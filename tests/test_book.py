@@ -369,15 +369,19 @@ def chromium():
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", browser.WIDTHS)
 @pytest.mark.parametrize("theme", browser.THEMES)
 @pytest.mark.parametrize("name", PAGES)
-def test_page_loads_in_a_browser(chromium, address, name, theme, width):
-    with browser.visit(chromium, f"{address}/{name}.html", theme, width) as (page, errors):
+def test_page_loads_in_a_browser(chromium, address, name, theme):
+    """Each width is loaded in one theme and turned to in the other, as a phone is."""
+    widths = browser.WIDTHS if theme == "light" else browser.WIDTHS[::-1]
+    url = f"{address}/{name}.html"
+    with browser.visit(chromium, url, theme, widths[0]) as (page, errors):
         assert page.evaluate("document.documentElement.dataset.theme") == theme
         assert page.locator("h1").first.inner_text().strip()
-        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert wide <= 0, f"the page is {wide} pixels wider than the window"
+        for width in widths:
+            page.set_viewport_size({"width": width, "height": 900})
+            wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert wide <= 0, f"at {width} the page is {wide} pixels wider than the window"
         assert errors == []
 
 

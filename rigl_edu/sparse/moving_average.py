@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class DenseMomentum:
-    """M <- decay * M + (1 - decay) * gradient, one tensor of the weight's shape for each layer."""
+    """mean <- decay * mean + (1 - decay) * gradient, of the weight's shape, for each layer."""
 
     def __init__(self, decay: float) -> None:
         if not 0 <= decay < 1:

@@ -270,7 +270,8 @@ def weights(recipe):
         return 270_896 - 2 * 9 * 16
     if recipe.model.startswith("vgg11"):
         return 9_222_848
-    return {22: 1_076_912, 10: 77_360}[recipe.model_args["depth"]]
+    # WRN-22-2 has one input channel here, WRN-10-1 three.
+    return {22: 1_076_912 - 2 * 9 * 16, 10: 77_360}[recipe.model_args["depth"]]
 
 
 def run_what_it_needs(twin, data, folder):

@@ -2,8 +2,8 @@
 
 Evci et al. 2022 have no CIFAR experiment, so the protocol is ours: VGG-11 and ResNet-20, each with
 and without batch norm, ERK masks at density 0.05, fixed or rewired by RigL, from the builder's
-weights and from those made up for missing inputs. One learning rate for all, low enough for the
-networks without batch norm.
+weights and from those drawn for the inputs that are left. One learning rate for all, low enough for
+the networks without batch norm.
 """
 
 from .recipe import Recipe, steps_per_epoch
@@ -12,7 +12,7 @@ from .studies import IMAGES, study_recipe, varied
 NETWORKS = ("vgg11", "vgg11_bn", "resnet20_no_bn", "resnet20")
 DENSITY = 0.05
 METHODS = {"static": "static masks", "rigl": "RigL"}
-STARTS = {"dense": "", "per_neuron": ", weights made up for the mask"}
+STARTS = {"dense": "", "per_neuron": ", weights drawn for the mask"}
 
 
 def of_network(model: str) -> list[Recipe]:

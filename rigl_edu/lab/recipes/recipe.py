@@ -211,10 +211,12 @@ def smoke(recipe: Recipe) -> Recipe:
     """The recipe's twin that takes seconds on a CPU: ten steps, two of them rewirings.
 
     Same network, same code path; 40 training images in batches of 8, of which 8 are held out if
-    the recipe holds any out, and 16 test images. Some ResNets see digits of 8x8 pixels, for which
-    their first layer has one input channel: images of 32x32 pixels cost sixteen times as much.
+    the recipe holds any out, and 16 test images. ResNets and WRN-22 see digits of 8x8 pixels, for
+    which their first layer has one input channel: images of 32x32 pixels cost sixteen times as
+    much.
     """
-    small = recipe.data == "digits" or recipe.model.startswith("resnet")
+    deep = recipe.model.startswith("resnet") or recipe.model_args.get("depth") == 22
+    small = recipe.data == "digits" or deep
     held_out = 8 if recipe.held_out else 0
     steps = 2 * math.ceil((40 - held_out) / 8)
     return replace(
