@@ -16,6 +16,7 @@ from .compressed_layers import sparse_layers
 from .criteria import Layer
 from .moving_average import DenseMomentum, is_finite
 from .rewire import LayerUpdate, NewMask, summarise
+from .rule_state import restore, state_of
 from .schedule import rewires_at
 
 
@@ -185,12 +186,7 @@ class Rule:
 
     def state_dict(self) -> dict[str, Any]:
         """What is needed, beside the model's and the optimizer's own, to go on bit-exactly."""
-        momentum = {} if self.momentum is None else self.momentum.of
-        return {
-            "t": self.t,
-            "generator": self.generator.get_state(),
-            "momentum": {name: tensor.clone() for name, tensor in momentum.items()},
-        }
+        return state_of(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict()`. Load the model and the optimizer too.
@@ -198,27 +194,7 @@ class Rule:
         Raises:
             ValueError: if the state is not one of such a rule on such a model.
         """
-        expected = {"t", "generator", "momentum"}
-        if set(state) != expected:
-            raise ValueError(f"state has {sorted(state)}; it must have {sorted(expected)}")
-        if state["momentum"] and self.momentum is None:
-            raise ValueError("state has a dense momentum, this rule keeps none")
-        strangers = sorted(set(state["momentum"]) - set(self.layers))
-        if strangers:
-            raise ValueError(f"state has a momentum for {strangers}, which are not masked here")
-        for name, tensor in state["momentum"].items():
-            if tensor.shape != self.layers[name].weight_shape:
-                raise ValueError(
-                    f"state has a momentum of shape {tuple(tensor.shape)} for layer {name!r}, "
-                    f"whose weight has {self.layers[name].weight_shape}"
-                )
-        self.t = int(state["t"])
-        self.generator.set_state(state["generator"].cpu())
-        if self.momentum is not None:
-            self.momentum.of = {
-                name: tensor.to(self.layers[name].parameter.device, copy=True)
-                for name, tensor in state["momentum"].items()
-            }
+        restore(self, state)
         self._ask_for_gradients()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
