@@ -69,13 +69,31 @@ class Compressed(Rows):
 
     def dense_gradient(self) -> Tensor | None:
         """The dense gradient if a rule has asked for it, else zero off the mask; None without."""
-        if self._dense is not None:
+        gradient = self.values.grad
+        if gradient is None or self._dense is None:
+            return None if gradient is None else self.spread(gradient)
+        active = self.pick(self._dense)
+        if torch.equal(active, gradient) or not bool(active.any()):
             return self._dense
-        return None if self.values.grad is None else self.spread(self.values.grad)
+        # A GradScaler or gradient clipping has scaled `.grad` since; the dense one must follow.
+        return self._dense * (gradient.norm() / active.norm())
+
+    @property
+    def gradient_is_masked(self) -> bool:
+        """Whether no dense gradient is there."""
+        return self._dense is None
+
+    def expect_gradient(self, dense: bool) -> None:
+        """Say whether the backward passes to come should form their dense gradient."""
+        self.keep_dense_gradient = dense
 
     def mask_gradient(self) -> None:
         """Forget the dense gradient; the one that the optimizer sees has no other entries."""
         self._dense = None
+
+    def leak(self) -> float:
+        """0: there is nothing off the mask that could hold a value."""
+        return 0.0
 
     @torch.no_grad()
     def change_mask(
@@ -110,7 +128,8 @@ class Compressed(Rows):
 
     def collect(self, dense: Tensor) -> None:
         """Add to the dense gradient of the backward pass that is running, (outputs, inputs)."""
-        if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+        several = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if several and torch.distributed.get_world_size() > 1:
             raise RuntimeError(
                 "compressed layers cannot be rewired by several processes: their dense gradients "
                 "are not averaged; train masked layers there"

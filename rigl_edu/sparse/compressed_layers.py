@@ -22,6 +22,9 @@ from .optimizer_state import state_tensors
 PAYS_BELOW = 0.1
 PAYS_FROM = 512 * 256
 
+# These read the weights of their own linear layers instead of calling the layers.
+READERS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
+
 
 class CompressedLinear(Compressed):
     """A linear layer that stores its active weights alone. Made by `compress`.
@@ -82,9 +85,10 @@ def compress(
     """Turn masked layers into compressed ones, in place. They compute the same.
 
     Linear layers and 1 x 1 convolutions can be compressed. The layers stay the same objects; their
-    weights become new parameters, so compress before the optimizer is made, or hand it over. Not
-    for several processes with a rule, and in full precision: autocast and `GradScaler` do nothing
-    here.
+    weights become new parameters, so compress before the optimizer is made, or hand it over. They
+    are lists, of one dimension: whoever gives biases no weight decay must not tell them by that.
+    Not for several processes with a rule, and in float32 or float64: no half precision, and
+    autocast does nothing here.
 
     Args:
         model: a model that `sparsify` has masked.
@@ -100,8 +104,9 @@ def compress(
         ValueError: for a name that is no masked layer's, or a layer that cannot be compressed.
     """
     masked = {n: m for n, m in sparse_layers(model).items() if isinstance(m, Masked)}
+    read = {id(child) for m in model.modules() if isinstance(m, READERS) for child in m.children()}
     if layers is None:
-        chosen = {n: m for n, m in masked.items() if _cannot(m) == "" and _pays(m)}
+        chosen = {n: m for n, m in masked.items() if _cannot(m, read) == "" and _pays(m)}
     else:
         names = list(layers)
         unknown = sorted(set(names) - set(masked))
@@ -109,8 +114,8 @@ def compress(
             raise ValueError(f"layers names {unknown}, but the masked layers are {list(masked)}")
         chosen = {name: masked[name] for name in names}
         for name, layer in chosen.items():
-            if _cannot(layer):
-                raise ValueError(f"layer {name!r} cannot be compressed: {_cannot(layer)}")
+            if _cannot(layer, read):
+                raise ValueError(f"layer {name!r} cannot be compressed: {_cannot(layer, read)}")
         slow = [name for name, layer in chosen.items() if not _pays(layer)]
         if slow:
             warnings.warn(
@@ -121,13 +126,15 @@ def compress(
             )
     for layer in chosen.values():
         old, mask = layer.weight, layer.mask.bool()
-        del layer.weight, layer.mask
+        dense = layer.keep_dense_gradient  # a rule may have asked already
+        del layer.weight, layer.mask, layer.gradient_is_masked
         kind: type[nn.Module] = CompressedLinear
         if isinstance(layer, nn.Conv2d):
             kind = CompressedConv2d
         compressed = _become(layer, kind)
         assert isinstance(compressed, Compressed)
         compressed.store(old, mask)
+        compressed.expect_gradient(dense)
         _exchange(optimizer, old, compressed.values, compressed.pick)
     _choose_layouts(model)
     return model
@@ -147,6 +154,7 @@ def decompress(model: nn.Module, optimizer: torch.optim.Optimizer | None = None)
     for layer in sparse_layers(model).values():
         if isinstance(layer, Compressed):
             mask, weight = layer.mask, nn.Parameter(layer.dense_weight())
+            dense = layer.keep_dense_gradient
             _exchange(optimizer, layer.values, weight, layer.spread)
             kind: type[nn.Module] = MaskedLinear
             if isinstance(layer, CompressedConv2d):
@@ -158,6 +166,7 @@ def decompress(model: nn.Module, optimizer: torch.optim.Optimizer | None = None)
             masked.weight = weight
             masked.start_masking()
             masked.set_mask(mask)
+            masked.expect_gradient(dense)
     return model
 
 
@@ -181,8 +190,10 @@ def _become(layer: nn.Module, kind: type[nn.Module]) -> nn.Module:
     return layer
 
 
-def _cannot(layer: nn.Module) -> str:
-    """Why a masked layer cannot be compressed, or ""."""
+def _cannot(layer: nn.Module, read: set[int]) -> str:
+    """Why a masked layer cannot be compressed, or "". `read`: ids of children of `READERS`."""
+    if id(layer) in read:
+        return "attention, or the encoder layer around it, reads its weight without calling it"
     if isinstance(layer, nn.Linear):
         return ""
     assert isinstance(layer, nn.Conv2d)

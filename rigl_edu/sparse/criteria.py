@@ -28,7 +28,7 @@ class Layer(NamedTuple):
     name: str
     weight: Tensor  # zero off the mask
     mask: Tensor  # bool, weight's shape, as it was before this rewiring
-    gradient: Tensor  # dense: positions off the mask have one too
+    gradient: Tensor | None  # dense: positions off the mask too; None if the rule needs none
     momentum: Tensor | None  # the rule's own dense moving average, if it keeps one
     generator: torch.Generator  # on the CPU, the same on every DDP rank
     listed_momentum: Tensor | None = None  # the optimizer's own, of the parameter's shape
@@ -61,7 +61,7 @@ def gradient(layer: Layer) -> Tensor:
 
     To first order, a step on the weight with the largest one lowers the loss most.
     """
-    return layer.gradient.abs()
+    return _gradient_of(layer).abs()
 
 
 def momentum(layer: Layer) -> Tensor:
@@ -93,7 +93,7 @@ def mean_optimizer_momentum(layer: Layer) -> float:
 
 def mean_gradient(layer: Layer) -> float:
     """Mean |dL/dw| over the active weights. RigL-SG redistributes by it (same source)."""
-    return _mean_of_active(layer.gradient, layer.mask)
+    return _mean_of_active(_gradient_of(layer), layer.mask)
 
 
 def mean_magnitude(layer: Layer) -> float:
@@ -104,6 +104,10 @@ def mean_magnitude(layer: Layer) -> float:
 def nonzeros(layer: Layer) -> float:
     """Number of active weights: each layer gets about as many as it had (SNFS's code)."""
     return float(layer.mask.count_nonzero())
+
+
+# A rule whose criteria are all among these needs no gradient.
+WITHOUT_GRADIENT = {magnitude, random, mean_magnitude, nonzeros}
 
 
 def share(scores: list[float], budget: int, capacity: list[int]) -> list[int]:
@@ -151,6 +155,12 @@ def share(scores: list[float], budget: int, capacity: list[int]) -> list[int]:
 def _mean_of_active(values: Tensor, mask: Tensor) -> float:
     # The sum over all would be wrong for a dense tensor; an emptied layer has no claim.
     return float(values[mask].abs().mean()) if mask.any() else 0.0
+
+
+def _gradient_of(layer: Layer) -> Tensor:
+    if layer.gradient is None:
+        raise ValueError("this criterion needs a rule with needs_gradient = True")
+    return layer.gradient
 
 
 def _momentum_of(layer: Layer) -> Tensor:

@@ -70,8 +70,11 @@ class DSR(Rule):
         seed: of the random growth.
 
     Raises:
-        ValueError: for a target or a threshold that is not positive, and as `Rule`.
+        ValueError: for a target that is not positive or not below the number of active weights, a
+            threshold that is not positive, and as `Rule`.
     """
+
+    needs_gradient = False
 
     def __init__(
         self,
@@ -90,6 +93,8 @@ class DSR(Rule):
             raise ValueError(f"threshold is {threshold}; it must be above 0 and finite")
         super().__init__(model, optimizer, every=every, until=until, seed=seed)
         active = sum(layer.active for layer in self.layers.values())
+        if target is not None and target >= active:
+            raise ValueError(f"target is {target}; it must be below the {active} active weights")
         self.target = max(1, active // 10) if target is None else target
         self.threshold = threshold
 

@@ -8,8 +8,10 @@ spare, slowly at the end. With s the sparsity, 1 - density,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .criteria import Layer, magnitude
 from .distributions import check_density
@@ -42,8 +44,11 @@ class GradualPruning(Rule):
             not; the reproduction's is 65918 of 88000.
 
     Raises:
-        ValueError: for an impossible density or schedule, and as `Rule`.
+        ValueError: for an impossible density or schedule, a density that `keep` cannot reach from
+            the present masks, and as `Rule`.
     """
+
+    needs_gradient = False
 
     def __init__(
         self,
@@ -61,6 +66,10 @@ class GradualPruning(Rule):
             raise ValueError(f"start={start} must be at least 0 and before until={until}")
         self.density, self.keep, self.start = density, keep, start
         super().__init__(model, optimizer, every=every, until=until)
+        masks = {name: layer.mask for name, layer in self.layers.items()}
+        scores = {name: mask.float() for name, mask in masks.items()}
+        # Try the end now: what cannot be kept then would be an error after all the work.
+        keep(scores, masks, min(density, _present(masks)))
 
     def rewires(self, t: int) -> bool:
         """Each `every`-th step from `start` on, and step `until`."""
@@ -70,9 +79,14 @@ class GradualPruning(Rule):
         """Keep the largest weights that this step's density leaves."""
         masks = {layer.name: layer.mask for layer in layers}
         scores = {layer.name: magnitude(layer) for layer in layers}
-        active = sum(int(mask.count_nonzero()) for mask in masks.values())
-        present = active / sum(mask.numel() for mask in masks.values())
         # A model that starts sparser than the schedule waits for it.
-        density = min(present, cubic_density(self.t + 1, self.start, self.until, self.density))
+        now = cubic_density(self.t + 1, self.start, self.until, self.density)
+        density = min(_present(masks), now)
         kept = self.keep(scores, masks, density)
         return [NewMask(kept[layer.name], kept[layer.name]) for layer in layers]
+
+
+def _present(masks: Mapping[str, Tensor]) -> float:
+    """The density of all masks together."""
+    active = sum(int(mask.count_nonzero()) for mask in masks.values())
+    return active / sum(mask.numel() for mask in masks.values())

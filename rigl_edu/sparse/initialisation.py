@@ -21,7 +21,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .layers import Masked
+from .layers import Masked, refuse_compressed
 
 Draw = Callable[[Tensor, torch.Generator], Tensor]  # (mask, generator) -> weight
 
@@ -120,6 +120,7 @@ def _draw(std: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
 
 @torch.no_grad()
 def _initialise(model: nn.Module, draw: Draw, seed: int) -> nn.Module:
+    refuse_compressed(model)
     layers = {n: m for n, m in model.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d))}
     if not layers:
         raise ValueError(f"{type(model).__name__} has no Linear or Conv2d layer to initialise")

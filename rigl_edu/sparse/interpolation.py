@@ -23,6 +23,8 @@ from math import isfinite, isnan
 import torch
 from torch import Tensor, nn
 
+from .layers import refuse_compressed
+
 State = Mapping[str, Tensor]  # as `model.state_dict()` names them
 
 # As fractions, so that 0 and 1 are hit exactly.
@@ -57,9 +59,10 @@ def interpolate(first: State, second: State, alpha: float) -> dict[str, Tensor]:
         if name.rpartition(".")[2] == "mask":
             point[name] = torch.maximum(start, second[name])
         elif start.is_floating_point():
-            # lerp gives each end exactly, and between two equal tensors that tensor;
-            # (1 - alpha) * start + alpha * end rounds.
-            point[name] = torch.lerp(start, second[name], alpha)
+            # lerp gives each end exactly; (1 - alpha) * start + alpha * end rounds. Where the ends
+            # are equal so is the point, infinities included, of which a line would make NaN.
+            end = second[name]
+            point[name] = torch.where(start == end, start, torch.lerp(start, end, alpha))
         else:
             point[name] = start.clone()
     return point
@@ -88,6 +91,7 @@ def path(
     Raises:
         ValueError: if the states do not fit each other or the model, or an alpha is not finite.
     """
+    refuse_compressed(model)
     for state in (first, second):
         _check_alike(model.state_dict(), state)
     if not all(isfinite(alpha) for alpha in alphas):

@@ -46,7 +46,15 @@ def check_maskable(
     for name, parameter in model.named_parameters(remove_duplicate=False):
         owners.setdefault(id(parameter), []).append(name)
     for name, layer in layers.items():
-        if type(layer).forward not in (nn.Linear.forward, nn.Conv2d.forward):
+        if isinstance(layer.weight, nn.parameter.UninitializedParameter):
+            raise TypeError(
+                f"layer {name!r} is a {type(layer).__name__} that has not seen its input's size; "
+                "run one batch through the model first"
+            )
+        own = type(layer).forward not in (nn.Linear.forward, nn.Conv2d.forward)
+        if isinstance(layer, nn.Conv2d):
+            own |= type(layer)._conv_forward is not nn.Conv2d._conv_forward
+        if own:
             raise TypeError(
                 f"layer {name!r} is a {type(layer).__name__} with its own forward, which a mask "
                 "may not fit; name it in dense= to leave it alone"

@@ -20,6 +20,7 @@ from .criteria import (
     momentum,
     random,
 )
+from .rule_checks import check_momentum
 from .rules import UpdateRule
 
 
@@ -100,6 +101,7 @@ class RigLSM(UpdateRule):
     """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer, **schedule: Any) -> None:
+        check_momentum(optimizer)
         super().__init__(
             model,
             optimizer,

@@ -15,7 +15,8 @@ def clear(weight: Tensor, optimizer: torch.optim.Optimizer | None, where: Tensor
     """Set a weight and its optimizer state to 0 at the given positions (bool, weight's shape).
 
     Every state tensor of the weight's shape is meant, whatever the optimizer calls it: a momentum
-    buffer, Adam's two moments, a master copy.
+    buffer, Adam's two moments, a master copy. 0 is where SGD, Adam and RMSprop begin; of Rprop's
+    step sizes or an Adagrad with an initial value it is not.
     """
     weight.masked_fill_(where, 0)
     for state, key in state_tensors(optimizer, weight):

@@ -105,7 +105,8 @@ def prune(
         density: share of the masked layers' weights that is left.
         keep: `keep_globally` or `keep_per_layer`.
         scores: by layer name; None for `magnitudes(model)`.
-        optimizer: one that has taken steps already; its state is cleared where weights go.
+        optimizer: one that has taken steps already; its state is cleared where weights go. Without
+            that, its momentum would move them at the next step.
 
     Returns:
         The model.

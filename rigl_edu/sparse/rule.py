@@ -7,15 +7,17 @@ class carries the answer out and keeps the invariant of `layers`.
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .compressed_layers import sparse_layers
+from .compressed_layers import SparseLayer, sparse_layers
 from .criteria import Layer
 from .moving_average import DenseMomentum, is_finite
 from .rewire import LayerUpdate, NewMask, summarise
+from .rule_checks import check_layers, check_schedule, checked_step
 from .rule_state import restore, state_of
 from .schedule import rewires_at
 
@@ -23,7 +25,8 @@ from .schedule import rewires_at
 class Rule:
     """A masked model, its optimizer, and the steps at which the masks change.
 
-    Subclasses say how: they define `decide`.
+    Subclasses say how: they define `decide`. Those whose `decide` looks at no gradient set
+    `needs_gradient` to False, and then no dense gradient is ever formed for them.
 
     Args:
         model: a model that `sparsify` has masked (it may be inside DDP).
@@ -35,10 +38,15 @@ class Rule:
         regrown: see `UpdateRule`.
         seed: of random criteria; every DDP rank needs the same.
 
+    To train on without the rule, call `close()` or let go of it: it may have asked the layers for
+    dense gradients, which an optimizer must not see.
+
     Raises:
-        ValueError: for impossible arguments, a model without masked layers, or an optimizer that
-            does not own all masked weights.
+        ValueError: for impossible arguments, a model without masked layers, an optimizer that does
+            not own all masked weights, or a frozen layer if the rule needs its gradient.
     """
+
+    needs_gradient = True
 
     def __init__(
         self,
@@ -51,17 +59,9 @@ class Rule:
         regrown: str = "keep",
         seed: int = 0,
     ) -> None:
-        if every < 1 or until < 0:
-            raise ValueError(f"every={every} must be at least 1, until={until} at least 0")
-        if regrown not in ("keep", "reset"):
-            raise ValueError(f"regrown is {regrown!r}; it must be 'keep' or 'reset'")
         self.layers = sparse_layers(model)
-        if not self.layers:
-            raise ValueError("the model has no masked layer; call sparsify(model, ...) first")
-        owned = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        strangers = [n for n, layer in self.layers.items() if id(layer.parameter) not in owned]
-        if strangers:
-            raise ValueError(f"the optimizer does not own the weights of layers {strangers}")
+        check_schedule(every, until, regrown)
+        check_layers(self.layers, optimizer, self.needs_gradient and until > every)
 
         self.optimizer = optimizer
         self.every, self.until, self.regrown = every, until, regrown
@@ -71,7 +71,7 @@ class Rule:
         self.last_update: list[LayerUpdate] | None = None
         for layer in self.layers.values():  # an optimizer used before sparsify may hold state there
             layer.change_mask(layer.mask.bool(), layer.mask.bool(), optimizer)
-        self._ask_for_gradients()
+        self._begin()
 
     # --- what a method decides ----------------------------------------------------------------
 
@@ -89,16 +89,19 @@ class Rule:
         """Take an optimizer step, or rewire instead.
 
         Raises:
-            ValueError: if a gradient is missing, or not finite when rewiring; the network is then
-                as it was before.
+            ValueError: if a gradient is missing, or not finite when rewiring, or there are weights
+                off the mask: the network is then as it was before. Also if the first optimizer
+                step, or the first one after a rewiring, moves weights that are not there.
         """
         self.mask_gradients()
         if self.rewires(self.t + 1):
             self._rewire()
-        else:
+            self._trusted = False
+        elif self._trusted:
             self.optimizer.step()
-            if self.t == 0:
-                self._check_optimizer()
+        else:
+            checked_step(self.optimizer, self.layers)
+            self._trusted = True
         self.t += 1
         if self.momentum is not None:
             self.momentum.accept()
@@ -109,19 +112,19 @@ class Rule:
         """Make the gradients what the optimizer should see: zero off the masks.
 
         `step` does it by itself. Call it before `clip_grad_norm_`, which would otherwise measure
-        the dense gradients that a rule has asked for. Before a rewiring they stay dense, since
-        no optimizer step follows.
+        the dense gradients that a rule has asked for; with a GradScaler, after its `unscale_`.
+        Before a rewiring they stay dense, since no optimizer step follows.
         """
-        if self.momentum is not None and self._needs_momentum(self.t + 1):
-            gradients = {name: self._gradient(name) for name in self.layers}
-            new = any(layer.gradient_is_new for layer in self.layers.values())
-            if new and self.momentum.propose(gradients):
-                for layer in self.layers.values():
-                    layer.gradient_is_new = False
+        if self._needs_momentum(self.t + 1):
+            self._update_momentum()
         if not self.rewires(self.t + 1):
             for layer in self.layers.values():
-                if layer.keep_dense_gradient:
+                if not layer.gradient_is_masked:
                     layer.mask_gradient()
+
+    def close(self) -> None:
+        """Ask for no dense gradients any more: the optimizer goes on alone."""
+        self._stop()
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -146,12 +149,12 @@ class Rule:
 
     def _view(self, name: str) -> Layer:
         """What the criteria see of a layer."""
-        gradient = self._gradient(name)
-        if not is_finite(gradient):
+        layer = self.layers[name]
+        gradient = self._gradient(name) if self.needs_gradient else None
+        if gradient is not None and not is_finite(gradient):
             raise ValueError(
                 f"layer {name!r} has a gradient that is not finite at step {self.t + 1}"
             )
-        layer = self.layers[name]
         momentum = None if self.momentum is None else self.momentum.get(name)
         weight, mask = layer.dense_weight(), layer.mask.bool()
         state = self.optimizer.state.get(layer.parameter, {})
@@ -159,28 +162,45 @@ class Rule:
         return Layer(name, weight, mask, gradient, momentum, self.generator, own, layer.spread)
 
     def _gradient(self, name: str) -> Tensor:
-        gradient = self.layers[name].dense_gradient()
+        layer = self.layers[name]
+        gradient = layer.dense_gradient()
         if gradient is None:
-            raise ValueError(f"layer {name!r} has no gradient; call backward() before rule.step()")
+            raise ValueError(
+                f"layer {name!r} has no gradient; call backward() before rule.step(), with a loss "
+                "that this layer takes part in"
+            )
+        if layer.gradient_is_masked:
+            raise ValueError(
+                f"the gradient of layer {name!r} is known on its mask only: backward() came before "
+                "the rule had asked for more"
+            )
         return gradient
 
     def _needs_momentum(self, t: int) -> bool:
         return self.momentum is not None and t < self.until
 
+    def _update_momentum(self) -> None:
+        assert self.momentum is not None
+        if not any(layer.gradient_is_new for layer in self.layers.values()):
+            return
+        taken = self.momentum.propose({name: self._gradient(name) for name in self.layers})
+        # A rewiring refuses gradients that are not finite; they may be mended, and it tried again.
+        if taken or not self.rewires(self.t + 1):
+            for layer in self.layers.values():
+                layer.gradient_is_new = False
+
+    def _begin(self) -> None:
+        """Start asking the layers, until `close` or until this rule is no more."""
+        self._trusted = False  # whether the optimizer has been seen to keep to the masks
+        self._stop = weakref.finalize(self, _ask, list(self.layers.values()), False)
+        self._stop.atexit = False
+        self._ask_for_gradients()
+
     def _ask_for_gradients(self) -> None:
         """Tell the layers whether the next backward pass should leave its gradients dense."""
-        dense = self.rewires(self.t + 1) or self._needs_momentum(self.t + 1)
-        for layer in self.layers.values():
-            layer.keep_dense_gradient = dense
-
-    def _check_optimizer(self) -> None:
-        """Once, after the first step: zero gradient and zero state must mean no movement."""
-        for name, layer in self.layers.items():
-            if layer.dense_weight().masked_fill(layer.mask.bool(), 0).any():
-                raise ValueError(
-                    f"{type(self.optimizer).__name__} moved weights of layer {name!r} whose "
-                    "gradient is 0; use an optimizer that works weight by weight, like SGD or AdamW"
-                )
+        rewires = self.needs_gradient and self.rewires(self.t + 1)
+        dense = self._stop.alive and (rewires or self._needs_momentum(self.t + 1))
+        _ask(list(self.layers.values()), dense)
 
     # --- stopping and going on ---------------------------------------------------------------
 
@@ -195,12 +215,16 @@ class Rule:
             ValueError: if the state is not one of such a rule on such a model.
         """
         restore(self, state)
+        self._trusted = False
         self._ask_for_gradients()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A rule copied together with its model asks the copied layers for its gradients."""
         self.__dict__.update(state)
-        self._ask_for_gradients()
+        self._begin()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_stop"}
 
     def __repr__(self) -> str:
         active = sum(layer.active for layer in self.layers.values())
@@ -209,3 +233,8 @@ class Rule:
             f"{type(self).__name__}(t={self.t}, every={self.every}, until={self.until}, "
             f"{active}/{total} weights in {len(self.layers)} layers)"
         )
+
+
+def _ask(layers: list[SparseLayer], dense: bool) -> None:
+    for layer in layers:
+        layer.expect_gradient(dense)

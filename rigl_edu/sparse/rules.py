@@ -19,7 +19,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .criteria import Layer
+from .criteria import WITHOUT_GRADIENT, Layer
 from .moving_average import DenseMomentum
 from .rewire import Criterion, LayerScore, NewMask, decide
 from .rule import Rule
@@ -47,13 +47,13 @@ class UpdateRule(Rule):
             is dense at every rewiring.
         seed: of random criteria; every DDP rank needs the same.
 
-    While a rule is in use, call its `step` and not the optimizer's: the rule may have asked for
-    dense gradients. A grown weight starts at 0 with zero optimizer state. `t` counts the steps
-    taken; `last_update` says what the newest rewiring did.
+    While a rule is in use, call its `step` and not the optimizer's; to go on without it, `close()`
+    it first: the rule may have asked for dense gradients. A grown weight starts at 0 with zero
+    optimizer state. `t` counts the steps taken; `last_update` says what the newest rewiring did.
 
     Raises:
         ValueError: for impossible arguments, a model without masked layers, or an optimizer that
-            does not own all masked weights.
+            does not own all masked weights, or a frozen layer if a criterion needs its gradient.
     """
 
     def __init__(
@@ -80,6 +80,8 @@ class UpdateRule(Rule):
         if isinstance(dense_momentum, (int, float)):
             dense_momentum = DenseMomentum(dense_momentum)
         self.drop, self.grow, self.redistribute = drop, grow, redistribute
+        criteria = {drop, grow, redistribute} - {None}
+        self.needs_gradient = not criteria <= WITHOUT_GRADIENT
         self.fraction = fraction
         super().__init__(
             model,

@@ -12,6 +12,7 @@ this repeats until nothing changes. How many go is the training's affair: see ch
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import torch
@@ -53,7 +54,7 @@ def shrink(model: nn.Sequential) -> nn.Sequential:
     layers = iter(chain)
     for module in model:
         if not isinstance(module, nn.Linear):
-            small.append(type(module)())
+            small.append(copy.deepcopy(module))
             continue
         mine = next(layers)
         outputs, inputs = mine.weight.shape

@@ -45,7 +45,8 @@ def sparsify(
     Raises:
         ValueError: for an impossible density, an unknown distribution or layer name, a network
             that is masked already or has nothing to mask, or a weight shared between layers.
-        TypeError: for a layer with a forward of its own, or one that computes its weight.
+        TypeError: for a layer with a forward of its own, one that computes its weight, or a lazy
+            one that has no weight yet.
     """
     layers, densities = densities_of(model, density, distribution, dense)
     shapes = {name: tuple(layer.weight.shape) for name, layer in layers.items()}
@@ -66,6 +67,8 @@ def densities_of(
     check_density(density)
     everything = linear_and_conv(model)
     dense = known_names(dense, everything)
+    if distribution is uniform:
+        distribution = "uniform"  # the same, first layer included
     if distribution == "uniform":
         dense.add(next(iter(everything)))
     layers = {name: layer for name, layer in everything.items() if name not in dense}

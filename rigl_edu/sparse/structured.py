@@ -97,10 +97,11 @@ class StructuredRigL(RigL):
 
 def of_kernels(layer: Layer) -> Layer:
     """The layer as the rule sees it: one weight a kernel, (c_out, c_in / groups)."""
+    gradient = layer.gradient
     return layer._replace(
         weight=_mean_of_kernel(layer.weight),
         mask=_first_of_kernel(layer.mask),
-        gradient=_mean_of_kernel(layer.gradient),
+        gradient=None if gradient is None else _mean_of_kernel(gradient),
     )
 
 

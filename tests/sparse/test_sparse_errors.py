@@ -267,7 +267,7 @@ def test_an_optimizer_of_another_model():
     refuses(lambda: Static(model, other), model, r"does not own.*\['2'\]")
 
 
-@pytest.mark.parametrize("rule_class", [SET, SNFS, RigL])
+@pytest.mark.parametrize("rule_class", [SNFS, RigL])
 def test_a_step_without_gradients(rule_class):
     model = sparsify(mlp(4, 6, CLASSES), 0.5)
     rule = rule_class(model, sgd(model), every=2, until=9)

@@ -214,9 +214,12 @@ def test_snfs_reproduced_refuses_optimizers_without_such_a_buffer(make, match):
         SNFSReproduced(model, make(model.parameters()), every=4, until=50)
 
 
-def test_rigl_sm_refuses_an_optimizer_without_momentum():
+def test_redistribution_by_momentum_needs_one_of_the_optimizers():
+    """RigLSM says so at once; a rule of one's own, at the first rewiring, which changes nothing."""
     model = sparsify(mlp(7, 12, CLASSES), 0.3)
-    rule = RigLSM(model, torch.optim.SGD(model.parameters(), 0.1), every=2, until=50)
+    criteria = {"drop": magnitude, "grow": gradient, "redistribute": mean_optimizer_momentum}
+    plain = torch.optim.SGD(model.parameters(), 0.1)
+    rule = UpdateRule(model, plain, **criteria, every=2, until=50)
     backward(model, 0)
     rule.step()
     before = masks_of(model)
