@@ -32,8 +32,8 @@ This page is made from the docstrings in the code (`python tools/api.py`).
 # The order of reading; a test holds that no file is missing.
 GROUPS = {
     "Masks and masked layers": "masks layers sparsify structured distributions report",
-    "Update rules": "rule rules rule_checks methods criteria rewire optimizer_state schedule moving_average "
-    "snfs_reproduced dsr",
+    "Update rules": "rule rules rule_checks methods criteria rewire optimizer_state schedule "
+    "moving_average snfs_reproduced dsr",
     "Pruning and lottery tickets": "pruning gradual rewinding lottery repellent",
     "Greedy forward selection": "selection greedy greedy_global units unit_responses imitation",
     "Starting well": "initialisation",
