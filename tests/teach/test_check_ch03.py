@@ -211,3 +211,13 @@ def values_move_along(masks, start, generator):
 @MUSEUM.wrong("shuffled_ticket", "two dicts")
 def masks_only(masks, start, generator):
     return solution.shuffled_ticket(masks, start, generator)[0]
+
+
+@MUSEUM.wrong("shuffled_ticket", "Two draws from one generator are equal")
+def a_generator_of_its_own(masks, start, generator):
+    return solution.shuffled_ticket(masks, start, torch.Generator().manual_seed(0))
+
+
+@MUSEUM.wrong("shuffled_ticket", "The same seed gives another mask")
+def without_the_generator(masks, start, generator):
+    return solution.shuffled_ticket(masks, start, torch.default_generator)

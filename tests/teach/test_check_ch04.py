@@ -1,7 +1,8 @@
 """Chapter 4's checkers: references pass, and each wrong answer fails with its mistake named."""
 
-from statistics import mean
+from statistics import mean, median
 
+import numpy as np
 import pytest
 
 from rigl_edu.teach import check
@@ -140,3 +141,33 @@ def a_count(first, second, mask, p):
 def the_positions(first, second, mask, p):
     a, b = sets(first, second, mask, round(p * int(mask.sum())))
     return a & b
+
+
+@MUSEUM.wrong("above_reinit", "re-init's best mean at any rate")
+def at_the_ticket_s_best_rate(ticket, reinit, tolerance):
+    best = max(ticket, key=lambda r: mean(ticket[r]))
+    return mean(ticket[best]) - mean(reinit[best]) > tolerance
+
+
+@MUSEUM.wrong("above_reinit", "not medians")
+def compares_medians(ticket, reinit, tolerance):
+    best = [max(median(v) for v in table.values()) for table in (ticket, reinit)]
+    return best[0] - best[1] > tolerance
+
+
+def test_condition_3_leaves_its_tables_as_they_are_and_takes_numpy():
+    def uses_up(ticket, reinit, tolerance):
+        def average(values):
+            total, n = 0, len(values)
+            while values:
+                total += values.pop()
+            return total / n
+
+        return max(map(average, ticket.values())) - max(map(average, reinit.values())) > tolerance
+
+    def with_numpy(ticket, reinit, tolerance):
+        best = [max(np.mean(v) for v in table.values()) for table in (ticket, reinit)]
+        return best[0] - best[1] > tolerance
+
+    for answer in (uses_up, uses_up, with_numpy, solution.above_reinit):
+        assert check.ch04.above_reinit(answer).passed

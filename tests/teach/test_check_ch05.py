@@ -238,3 +238,38 @@ def other_sign(logits, labels):
 @pytest.mark.parametrize("exercise, answer, hint", MUSEUM.entries)
 def test_a_wrong_answer_is_rejected_with_its_mistake_named(exercise, answer, hint):
     MUSEUM.rejects(exercise, answer, hint)
+
+
+@MUSEUM.wrong("repellent", "no gradient for `weight`")
+def starts_a_new_graph(weight, mask, earlier, strength):
+    return torch.tensor(
+        float(solution.repellent(weight, mask, earlier, strength)), requires_grad=True
+    )
+
+
+@MUSEUM.wrong("repellent", "lengths have one too")
+def takes_lengths_as_numbers(weight, mask, earlier, strength):
+    now = (weight * mask).flatten()
+    if not earlier:
+        return 0 * now.sum()
+    olds = [(old * mask).flatten() for old in earlier]
+    cosines = [now @ old / (now.norm().item() * old.norm().item()) for old in olds]
+    return strength * sum(c**2 for c in cosines) / len(cosines)
+
+
+@MUSEUM.wrong("gain", "a sigmoid looks at each class by itself")
+def squashes_by_a_sigmoid(logits, labels):
+    def right(p):
+        return 100 * (p.argmax(1) == labels).float().mean()
+
+    alone = sum(right(z) for z in logits) / len(logits)
+    return float(right(sum(z.sigmoid() for z in logits)) - alone)
+
+
+@MUSEUM.wrong("gain", "not over the images")
+def softmax_over_images(logits, labels):
+    def right(p):
+        return 100 * (p.argmax(1) == labels).float().mean()
+
+    alone = sum(right(z) for z in logits) / len(logits)
+    return float(right(sum(z.softmax(0) for z in logits)) - alone)

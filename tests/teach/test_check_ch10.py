@@ -166,3 +166,15 @@ def negative(share):
 @pytest.mark.parametrize("exercise, answer, hint", MUSEUM.entries)
 def test_wrong(exercise, answer, hint):
     MUSEUM.rejects(exercise, answer, hint)
+
+
+@MUSEUM.wrong("dsr_drop", "holds zeros and ones")
+def returns_the_weights(weights, masks, threshold):
+    kept = solution.dsr_drop(weights, masks, threshold)
+    return [weight * mask for weight, mask in zip(weights, kept, strict=True)]
+
+
+@MUSEUM.wrong("dsr_drop", "keeps one weight, its largest")
+def keeps_all_of_an_emptied_layer(weights, masks, threshold):
+    kept = [m & (w.abs() >= threshold) for w, m in zip(weights, masks, strict=True)]
+    return [k if k.any() else m for k, m in zip(kept, masks, strict=True)]

@@ -174,3 +174,13 @@ def norm_of_an_image(weight, x, keep):
 @pytest.mark.parametrize("exercise, answer, hint", MUSEUM.entries)
 def test_wrong(exercise, answer, hint):
     MUSEUM.rejects(exercise, answer, hint)
+
+
+@MUSEUM.wrong("wanda", "not the sum of absolute values")
+def sums_absolute_values(weight, x, keep):
+    return solution.wanda(weight, x.abs().sum(0)[None], keep)
+
+
+@MUSEUM.wrong("wanda", "not the largest value")
+def takes_the_largest(weight, x, keep):
+    return solution.wanda(weight, x.abs().amax(0)[None], keep)

@@ -223,7 +223,7 @@ def _steps(name: str, given: _Step) -> Case:
 
 
 def _step_is_right(given: _Step, right: tuple[Tensor, Tensor], result: Any) -> str:
-    weight, momentum = result
+    weight, momentum = (tensor.to(right[0].dtype) for tensor in result)
     if torch.allclose(momentum, right[1], atol=1e-6):
         if torch.allclose(weight, right[0], atol=1e-6):
             return ""

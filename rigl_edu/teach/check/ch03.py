@@ -164,6 +164,7 @@ def _next(name: str, before: _Before) -> Case:
             return f"It kept {places(new & ~mask)}; the largest |w| are at {places(mask & ~new)}."
         if not isinstance(values, Tensor) or values.shape != weight.shape:
             return "The weight it returned is not a tensor of the layer's shape."
+        values = values.to(weight.dtype)
         if values[~mask].any():
             return "Pruned weights are 0; the start has values there, so multiply by the mask."
         if torch.allclose(values, before.trained * mask):
@@ -255,7 +256,7 @@ def _moves(masks: Any, start: Any, new: Any, weights: Any) -> str:
 
 def _values(masks: Any, start: Any, new: Any, weights: Any) -> str:
     for name, mask in new.items():
-        given = weights[name]
+        given = weights[name].to(start[name].dtype)
         if given[~mask].any():
             return f"{name!r} has weights off its new mask: multiply by the mask."
         if not torch.allclose(given, start[name] * mask):
@@ -271,11 +272,26 @@ def _values(masks: Any, start: Any, new: Any, weights: Any) -> str:
     return ""
 
 
+def _draws(answer: Answer) -> str:
+    def masks_of(generator: torch.Generator) -> Tensor:
+        masks, start = _network()
+        return torch.cat([m.flatten().bool() for m in answer(masks, start, generator)[0].values()])
+
+    generator = torch.Generator().manual_seed(0)
+    first, second = masks_of(generator), masks_of(generator)
+    if first.equal(second):
+        return "Two draws from one generator are equal. Draw the positions with `generator`."
+    if not masks_of(torch.Generator().manual_seed(0)).equal(first):
+        return "The same seed gives another mask: pass `generator=generator` to the draw."
+    return ""
+
+
 shuffled_ticket = Exercise(
     name="ch03.shuffled_ticket",
     task="`shuffled_ticket(masks, start, generator)`: the control that keeps how many weights each "
     "layer has and forgets where. `masks` (bool) and `start` are dicts of tensors by layer name. "
-    "Return new masks and the weights that training begins with, both by layer name.",
+    "Draw the new places from `generator`. Return new masks and the weights that training begins "
+    "with, both by layer name.",
     minutes=10,
     difficulty=2,
     clues=(
@@ -288,5 +304,6 @@ shuffled_ticket = Exercise(
         _shuffles("the numbers", _counts),
         _shuffles("the places", _moves),
         _shuffles("the values", _values),
+        Case("two draws", _draws),
     ),
 )

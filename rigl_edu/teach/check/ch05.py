@@ -235,7 +235,15 @@ def _has_a_gradient(answer: Answer) -> str:
     loss = answer(weight, layer.mask.float(), _solutions(2), 2.0)
     if not isinstance(loss, Tensor) or not loss.requires_grad:
         return "The optimizer needs its gradient: compute with tensors, without `.item()`."
-    return ""
+    loss.backward()
+    if weight.grad is None:
+        return "It has no gradient for `weight`: compute with the tensor, not with its numbers."
+    ours = layer.weight.clone().requires_grad_()
+    earlier = [{"w": old} for old in _solutions(2)]
+    (2 * sparse.mean_squared_cosine({"w": ours}, {"w": layer.mask.float()}, earlier)).backward()
+    if ours.grad is None or torch.allclose(weight.grad, ours.grad, atol=1e-5):
+        return ""
+    return "The value is right, its gradient is not: lengths have one too, so no `.item()` inside."
 
 
 repellent = Exercise(
@@ -287,6 +295,12 @@ def _gains(name: str, logits: list[Tensor], labels: Tensor) -> Case:
         ),
         "This is the ensemble's accuracy: subtract the mean accuracy of its networks.": together,
         "Subtract the mean accuracy of the networks, not the best one's.": together - max(alone),
+        "Probabilities come from a softmax over the classes, `softmax(1)`, not over the images.": (
+            sparse.accuracy(torch.stack([z.softmax(0) for z in logits]).mean(0), labels) - average
+        ),
+        "Probabilities come from a softmax; a sigmoid looks at each class by itself.": (
+            sparse.accuracy(torch.stack([z.sigmoid() for z in logits]).mean(0), labels) - average
+        ),
         "A fraction; asked are points of percent, 100 times that.": right / 100,
         "The sign is the wrong way round: the ensemble minus its networks.": -right,
     }
@@ -310,6 +324,14 @@ _LOUD = _logits(
         [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]],
         [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]],
         [[0.0, 0.0, 50.0], [0.0, 2.0, 0.0]],
+    ]
+)
+# Two networks of which a softmax, a sigmoid and the logits make different answers.
+_SQUASHED = _logits(
+    [
+        [[-3.3, 1.6, 1.1], [6.4, -0.7, -0.2], [2.1, 1.4, -3.8]],
+        [[0.7, -3.2, 1.5], [0.3, 1.1, -2.7], [-6.0, 0.0, 9.0]],
+        [[4.1, 0.3, -1.8], [2.0, 2.8, 1.1], [-0.4, -3.9, -6.5]],
     ]
 )
 # Two networks nearly undecided and wrong, one sure and right.
@@ -338,6 +360,7 @@ gain = Exercise(
         _gains("two networks that help each other", _HELPFUL, torch.tensor([0, 1, 2, 0, 1])),
         _gains("one network is sure beyond measure", _LOUD, torch.tensor([0, 1])),
         _gains("two unsure networks against a sure one", _SURE, torch.tensor([0, 0])),
+        _gains("what makes a probability", _SQUASHED, torch.tensor([0, 1, 2])),
         _gains("one network alone", _HELPFUL[:1], torch.tensor([0, 1, 2, 0, 1])),
     ),
 )

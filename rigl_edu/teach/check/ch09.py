@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil, floor, isfinite
+from math import ceil, floor, isclose, isfinite
 
 import torch
 from torch import Tensor
@@ -335,10 +335,10 @@ def _tries(name: str, total: int, active: int, counts: list[int], hints: dict[st
         given = float(given)
         if not isfinite(given):
             return f"It gave {given}, which is no share."
-        if abs(given - expected) < 1e-9:
+        if isclose(given, expected, rel_tol=1e-6, abs_tol=1e-9):  # float32 will do
             return ""
         for hint, wrong in hints.items():
-            if abs(given - wrong) < 1e-9:
+            if isclose(given, wrong, rel_tol=1e-6, abs_tol=1e-9):
                 return hint
         return f"It gave {given:.4f}; right is {expected:.4f}."
 

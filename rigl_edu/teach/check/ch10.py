@@ -51,6 +51,7 @@ def _mean(name: str, gradients: list[Tensor], decay: float) -> Case:
             return f"It should return a tensor of shape {tuple(expected.shape)}."
         if not all(a.equal(b) for a, b in zip(copies, gradients, strict=True)):
             return "It changed the gradients in place: a mean only looks at them."
+        given = given.to(expected.dtype)
         if torch.allclose(given, expected, atol=1e-6):
             return ""
         for hint, wrong in hints.items():
@@ -125,6 +126,8 @@ def _not_masks(given: Any, masks: list[Tensor]) -> str:
     for one, mask in zip(given, masks, strict=True):
         if not isinstance(one, Tensor) or one.shape != mask.shape:
             return f"Each mask should have its layer's shape, {tuple(mask.shape)} here."
+        if not ((one == 0) | (one == 1)).all():
+            return "A mask holds zeros and ones; these are other numbers."
     return ""
 
 
@@ -147,6 +150,8 @@ def _slip(
         return "Compare |w|, not w: a large negative weight is no small weight."
     if left.equal(mask & (weight.abs() > threshold)):
         return "A weight of exactly the threshold stays: |w| < threshold goes."
+    if not (mask & (weight.abs() >= threshold)).any():
+        return f"Layer {i} would lose all: it keeps one weight, its largest |w|, {places(right)}."
     return (
         f"Layer {i}: it keeps {places(left)}, right is {places(right)}. All layers have the same "
         "threshold; each loses what is below it."
@@ -157,6 +162,7 @@ def _two(scale: float = 1.0) -> _Net:
     """The book's layer, and one like it with other values."""
     layer = six_by_six()
     second = torch.where(layer.mask, layer.random - 0.5, torch.zeros(()))
+    second.view(-1)[second.abs().argmax()] = -0.46  # the largest |w| alone, and not the largest w
     return [layer.weight, scale * second], [layer.mask, layer.mask]
 
 

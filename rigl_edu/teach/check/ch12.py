@@ -184,7 +184,7 @@ share = Exercise(
         _shares("shares without remainder, room for all", [1.0, 2.0, 5.0], 16, [99, 99, 99], {}),
         _shares(
             "shares with remainders",
-            [1.0, 1.0, 1.0, 3.0],
+            [1.02, 1.0, 0.98, 3.0],
             10,
             [99, 99, 99, 99],
             {},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from itertools import product
-from math import floor, inf
+from math import floor, inf, isclose
 from statistics import fmean
 
 from ... import sparse
@@ -122,10 +122,10 @@ def _best(name: str, values: list[float], k: int, hint: str = "") -> Case:
         if given is None or given is ...:
             return "It returned nothing."
         number = float(given)
-        if abs(number - right) < 1e-9:
+        if isclose(number, right, rel_tol=1e-6, abs_tol=1e-9):  # float32 will do
             return ""
         for mistake, wrong in mistakes.items():
-            if abs(number - wrong) < 1e-9:
+            if isclose(number, wrong, rel_tol=1e-6, abs_tol=1e-9):
                 return mistake
         if abs(number - right) < 0.05 * (max(values) - min(values)):
             return (

@@ -132,14 +132,14 @@ def _interval_of(name: str, runs: tuple[list[float], list[float]]) -> Case:
         if low > high:
             return "The first number is larger than the second: return (low, high)."
         middle, half_width = (low + high) / 2, (high - low) / 2
-        if abs(middle - right.mean) > 1e-6:
-            if abs(middle + right.mean) < 1e-6:
+        if abs(middle - right.mean) > 1e-4:  # float32 will do
+            if abs(middle + right.mean) < 1e-4:
                 return "The sign is the other way round: first minus second."
             return f"The middle is {middle:.3f}; the difference of the means is {right.mean:.3f}."
-        if abs(half_width - right.half_width) < 1e-6:
+        if abs(half_width - right.half_width) < 1e-4:
             return ""
         for hint, wrong in mistakes.items():
-            if abs(half_width - wrong) < 1e-6:
+            if abs(half_width - wrong) < 1e-4:
                 return hint
         return f"Half the width is {half_width:.4f}; right is {right.half_width:.4f}."
 

@@ -230,6 +230,12 @@ _WRONG: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
     "The norm, not its square: the square counts the input twice as much as the weight.": (
         lambda w, x, k: _top(w.abs() * x.square().sum(0), k)
     ),
+    "The norm is the root of the sum of squares, not the sum of absolute values.": (
+        lambda w, x, k: _top(w.abs() * x.abs().sum(0), k)
+    ),
+    "The norm is the root of the sum of squares, not the largest value.": (
+        lambda w, x, k: _top(w.abs() * x.abs().amax(0), k)
+    ),
     "Rank within each row. One ranking of the whole layer empties rows of small weights.": (
         lambda w, x, k: _top((w.abs() * x.norm(dim=0)).flatten(), k * len(w)).view_as(w)
     ),
@@ -279,10 +285,19 @@ def _weights(shape: tuple[int, int], seed: int) -> Tensor:
     return torch.randn(shape, generator=generator) * rows
 
 
+def _two_kinds_of_large() -> Tensor:
+    """An input that is never large, one that is once, and one that is large twice, (100, 3)."""
+    x = torch.zeros(100, 3)
+    x[:, 0], x[0, 1], x[:2, 2] = 1, 12, 9  # sums 100, 12, 18; largest 1, 12, 9; norms 10, 12, 12.7
+    x[1::2, 0] = -1  # and its mean is 0
+    return x
+
+
 wanda = Exercise(
     name="ch17.wanda",
     task="`wanda(weight, x, keep)`: a bool mask that keeps in each row of `weight` the `keep` "
-    "weights with the highest |w| times the norm of their input. `x` is (images, inputs).",
+    "weights with the highest |w| times the norm of their input, the root of the sum of squares "
+    "over images. `x` is (images, inputs).",
     minutes=10,
     difficulty=2,
     clues=(
@@ -295,6 +310,9 @@ wanda = Exercise(
             "eight outputs, twelve inputs", _weights((8, 12), 1), _scaled((50, 12), 2), 4
         ),
         _inputs_matter("more images", _weights((6, 20), 3), _scaled((400, 20), 4), 5),
+        _inputs_matter(
+            "which norm", torch.tensor([[1, 1, 1.01], [-1, 1, 1.01]]), _two_kinds_of_large(), 1
+        ),
         _inputs_matter(
             "all inputs alike: magnitude decides", _weights((4, 10), 5), torch.ones(7, 10), 3
         ),

@@ -7,6 +7,7 @@ hint. Nothing here raises into the notebook: a wrong answer is a `Result` that i
 from __future__ import annotations
 
 import json
+import sysconfig
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -157,6 +158,7 @@ def receipt(student: str = "") -> str:
 def _line(error: Exception) -> str:
     """Where in the student's own code it happened, as the line's text: the same on any machine."""
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [f for f in frames if "site-packages" in f.filename or f.filename.startswith(OURS)]
+    others = (OURS, sysconfig.get_path("stdlib"))
+    theirs = [f for f in frames if "-packages" in f.filename or f.filename.startswith(others)]
     own = [f for f in frames if f not in theirs]
     return f" (in {own[-1].name}: {own[-1].line})" if own and own[-1].line else ""
