@@ -20,7 +20,8 @@ def save_checkpoint(job: Job, data: Dataset) -> None:
     for name, tensor in job.model.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise not_finite(job, f"{name} is not finite")
-    cuda_rng = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+    device = job.loss_sum.device  # its own generator: dropout draws from no other GPU's
+    cuda_rng = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     rng = distributed.from_all((torch.get_rng_state(), cuda_rng))
     loss_sum = distributed.mean(job.loss_sum)
     if distributed.rank():
@@ -40,8 +41,11 @@ def save_checkpoint(job: Job, data: Dataset) -> None:
     }
     job.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     partial = job.checkpoint.with_name(f"{job.checkpoint.name}.{os.getpid()}.part")
-    torch.save(state, partial)
-    os.replace(partial, job.checkpoint)
+    try:
+        torch.save(state, partial)
+        os.replace(partial, job.checkpoint)
+    finally:
+        partial.unlink(missing_ok=True)  # of a full disk
 
 
 def load_checkpoint(job: Job, data: Dataset) -> None:
@@ -72,8 +76,8 @@ def load_checkpoint(job: Job, data: Dataset) -> None:
     job.train_seconds, job.wall_before = state["train_seconds"], state["wall_seconds"]
     cpu_rng, cuda_rng = state["rng"][distributed.rank()]
     torch.set_rng_state(cpu_rng)
-    if cuda_rng is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(cuda_rng)
+    if cuda_rng is not None and job.loss_sum.is_cuda:
+        torch.cuda.set_rng_state(cuda_rng, job.loss_sum.device)
 
 
 def described(identity: dict[str, Any]) -> str:

@@ -130,7 +130,7 @@ def list_recipes(names: Sequence[str]) -> int:
         steps = cost.total_steps(recipe, recipe.data)
         guess = cost.predicted_minutes(recipe, steps, records, device)
         minutes = f"{guess[0]:.0f} min" if guess else "? min"
-        disk = f"{cost.checkpoint_megabytes(cost.parameters(recipe)):.1f} MB"
+        disk = f"{cost.checkpoint_megabytes(cost.parameters(recipe), recipe.method):.1f} MB"
         name = recipe.name.ljust(width)
         print(f"{name}  ch{recipe.chapter:<2} {minutes:>8} {disk:>8}  {recipe.title}{recorded}")
     print(f"minutes a seed on {device}, ? where no record tells; MB of the checkpoint")
@@ -203,7 +203,11 @@ def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
             if not (args.resume or args.force or args.pending):
                 refuse_checkpoint(plan)
             todo.append(plan)
-        todo = with_needed(todo)
+        asked, todo = todo, with_needed(todo)
+        if not (args.resume or args.force or args.pending):
+            for plan in todo:
+                if plan not in asked:  # what these start from, begun at another time
+                    refuse_checkpoint(plan)
         if args.threads:
             torch.set_num_threads(args.threads)
         if not args.quiet and todo:
@@ -276,21 +280,24 @@ def do_runs(
     """Do the planned runs; returns the exit status."""
     loaded: dict[str, data.Dataset] = {}
     failed: list[Plan] = []
-    # A queue goes on after a checkpoint of another version too; who named a run wants to know.
-    no_end = (FloatingPointError, ValueError) if args.pending else (FloatingPointError,)
+    # A queue goes on after a checkpoint of another version, or without one of the data sets; who
+    # named a run wants to know.
+    no_end: tuple[type[Exception], ...] = (FloatingPointError,)
+    if args.pending:
+        no_end = (FloatingPointError, ValueError, FileNotFoundError)
     begun: list[Plan] = []
 
     def train(plan: Plan) -> None:
         begun.append(plan)
-        if plan.location not in loaded:
-            loaded.clear()
-            loaded[plan.location] = data.load(plan.location).to(device)
         options: dict[str, Any] = {
             "resume": args.resume or args.pending,
             "out_of_time": lambda: deadline is not None and time.monotonic() >= deadline,
         }
-        images = loaded[plan.location]
         try:
+            if plan.location not in loaded:
+                loaded.clear()
+                loaded[plan.location] = data.load(plan.location).to(device)
+            images = loaded[plan.location]
             if plan.for_masks:
                 trained(plan.recipe, plan.seed, images, plan.checkpoint, **options)
                 return

@@ -96,7 +96,7 @@ def measured(model: str, model_args: str, scale: float) -> tuple[int, int]:
     return sum(p.numel() for p in built.parameters()), forward_flops(built, shape)
 
 
-def disk(location: str, parameters: int, root: Path = Path("data")) -> str:
+def disk(location: str, parameters: int, method: str, root: Path = Path("data")) -> str:
     """Disk that data and checkpoint take, in words."""
     name, home = name_of(location), Path(location)
     if name in CIFAR_FILES:
@@ -106,9 +106,12 @@ def disk(location: str, parameters: int, root: Path = Path("data")) -> str:
         data = "none, bundled with scikit-learn"
     else:
         data = "one cache file of the decoded images (3 bytes a pixel)"
-    return f"data {data}; checkpoint {checkpoint_megabytes(parameters):.1f} MB"
+    return f"data {data}; checkpoint {checkpoint_megabytes(parameters, method):.1f} MB"
 
 
-def checkpoint_megabytes(parameters: int) -> float:
-    """It holds weights, momentum and masks: at most three float32 numbers a parameter."""
-    return 12 * parameters / 1e6
+def checkpoint_megabytes(parameters: int, method: str) -> float:
+    """It holds weights, momentum and masks: at most three float32 numbers a parameter.
+
+    SNFS has a fourth, its mean of dense gradients.
+    """
+    return (16 if method.startswith("snfs") else 12) * parameters / 1e6

@@ -152,7 +152,7 @@ def announcement(plans: Sequence[Plan], device: torch.device) -> str:
             f"  data {data.name_of(location)}; {device_name(device)}{threads}; {recipe.precision}; "
             f"seeds {seeds}",
             f"  {steps} steps a seed; {said}",
-            f"  disk: {cost.disk(location, cost.parameters(recipe))}",
+            f"  disk: {cost.disk(location, cost.parameters(recipe), recipe.method)}",
         ]
     if len(plans) > 1:
         hours = (

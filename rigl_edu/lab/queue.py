@@ -155,7 +155,11 @@ def in_parallel(argv: Sequence[str], jobs: int, threads: int, devices: Sequence[
     try:
         for reader in readers:
             reader.join()
-        return max(child.wait() for child in children)
+        ends = [child.wait() for child in children]
+        for job, end in enumerate(ends):
+            if end < 0:  # killed, it had no last words
+                print(f"[{job}] was ended by {signal.Signals(-end).name}", flush=True)
+        return max(end if end >= 0 else 128 - end for end in ends)  # as a shell counts signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

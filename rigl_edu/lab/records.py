@@ -96,6 +96,9 @@ def check_record(record: Any, path: Path) -> None:
         if not isinstance(record[key], types):
             allowed = " or ".join(t.__name__ for t in types)
             raise ValueError(f"{path}: {key} is {record[key]!r}; expected {allowed}")
+    unnamed = [key for key in ("name", "method") if key not in record["recipe"]]
+    if unnamed:
+        raise ValueError(f"{path}: its recipe lacks {', '.join(unnamed)}")
 
 
 def load_records(results: str | Path = RESULTS) -> list[dict[str, Any]]:

@@ -79,6 +79,8 @@ def trained(
     """The finished job, without a record of it, and the images it used; as `run` otherwise."""
     if data.train_images.is_cuda:
         torch.backends.cudnn.deterministic = True
+        # torch's default is on for convolutions: ten bits of mantissa, which is no fp32.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     if recipe.limit is not None:
         data = data.head(*recipe.limit)
     job = make_job(recipe, seed, data, checkpoint)

@@ -123,5 +123,5 @@ def announcement(
         f"  {trials} trials x seeds {' '.join(map(str, seeds))}, less those that the study has: "
         f"{runs} runs of {steps} steps\n"
         f"  {minutes}\n"
-        f"  disk: {cost.disk(location, cost.parameters(recipe))}, one at a time"
+        f"  disk: {cost.disk(location, cost.parameters(recipe), recipe.method)}, one at a time"
     )

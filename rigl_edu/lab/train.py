@@ -170,9 +170,11 @@ def check_loss(job: Job, loss: Tensor) -> None:
     """Raise FloatingPointError if the loss is not finite.
 
     To look at it is to wait for the GPU, which then idles until the next step is prepared. So there
-    it is looked at now and then: a network that has diverged stays so.
+    it is looked at now and then: a network that has diverged stays so. And before a rewiring, which
+    would refuse the gradients with an error that speaks of bad input.
     """
-    if loss.is_cuda and job.step % 100:
+    rewires = not isinstance(job.rule, torch.optim.Optimizer) and job.rule.rewires(job.rule.t + 1)
+    if loss.is_cuda and job.step % 100 and not rewires:
         return
     if distributed.any_of_us(not torch.isfinite(loss), loss.device):
         raise not_finite(job, f"the loss is {loss.item()}")

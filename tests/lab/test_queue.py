@@ -343,3 +343,55 @@ def test_a_checkpoint_of_another_version_does_not_stop_a_queue(capsys, monkeypat
     assert "is a checkpoint of recipe 'mini-set-0.1-smoke'" in captured.err
     assert "mini-static-0.1-smoke seed 0: test accuracy" in captured.out
     assert [path.name[:11] for path in Path("data/smoke").glob("*.json")] == ["mini-static"]
+
+
+def test_a_killed_worker_is_no_success(monkeypatch, capfd):
+    program = Path("program").absolute()
+    program.write_text("#!/bin/sh\nkill -KILL $$\n")
+    program.chmod(0o755)
+    for executable, status in ((program, 128 + signal.SIGKILL), ("/bin/true", 0)):
+        monkeypatch.setattr(queue.sys, "executable", str(executable))
+        assert queue.in_parallel([], 2, 1, ["cpu"]) == status
+    assert capfd.readouterr().out.count("was ended by SIGKILL") == 2
+
+
+def test_a_begun_ancestor_is_not_started_over(capsys, monkeypatch):
+    """Its checkpoint may hold days of work; who named the descendant did not ask for that."""
+    clock = iter(range(1000))
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.time, "monotonic", lambda: next(clock))
+        cli.main(["run", "mini-pruning-0.1", "--smoke", "--budget", "5s"])
+    (checkpoint,) = CHECKPOINTS.glob("mini-pruning*.pt")
+    step = read_checkpoint(checkpoint)["step"]
+    assert 0 < step < 8
+    with pytest.raises(SystemExit):
+        cli.main(["run", "mini-lottery-0.1", "--smoke"])
+    assert f"holds step {step} of this run: --resume continues it" in capsys.readouterr().err
+    assert read_checkpoint(checkpoint)["step"] == step
+    assert cli.main(["run", "mini-lottery-0.1", "--smoke", "--resume"]) == 0
+
+
+def test_a_queue_goes_on_without_one_of_its_data_sets(capsys, monkeypatch):
+    load = cli.data.load
+
+    def without_cifar_100(location):
+        if "resnet50" in begun[-1]:
+            raise FileNotFoundError("no CIFAR-100 here")
+        return load(location)
+
+    begun = []
+    work = queue.work
+
+    def noting(todo, train, *more, **options):
+        def noted(plan):
+            begun.append(plan.recipe.name)
+            return train(plan)
+
+        return work(todo, noted, *more, **options)
+
+    monkeypatch.setattr(cli.data, "load", without_cifar_100)
+    monkeypatch.setattr(cli.queue, "work", noting)
+    names = ["resnet50-dense", "mini-static-0.1"]
+    assert cli.main(["run", "--pending", *names, "--smoke", "--seed", "0", "--threads", "1"]) == 1
+    assert "no CIFAR-100 here" in capsys.readouterr().err
+    assert len(list(Path("data/smoke").glob("mini-static*.json"))) == 1

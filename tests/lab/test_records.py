@@ -194,3 +194,12 @@ def test_commit_outside_git_and_in_anothers_repository(tmp_path):
 def test_commit_without_git(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert commit(tmp_path) is None
+
+
+def test_a_record_without_its_recipe_s_name(real, tmp_path):
+    broken = json.loads(json.dumps(real))
+    del broken["recipe"]["name"]
+    path = tmp_path / "nameless.json"
+    path.write_text(json.dumps(broken))
+    with pytest.raises(ValueError, match="nameless.json: its recipe lacks name"):
+        records.load_records(tmp_path)
