@@ -2,7 +2,8 @@
 
 The protocol is the reproduction's (its conf/hydra/sweeper/optuna.yaml): TPE, 15 trials for each
 recipe, alpha anywhere in [0.1, 0.6], Delta T one of twenty steps, and a trial is worth its final
-accuracy on the held-out images, averaged over seeds 0 to 2. Test images choose nothing.
+accuracy on the held-out images, averaged over seeds 0 to 2. Test images choose nothing. Theirs are
+augmented as training's are, ours are not.
 """
 
 import re

@@ -441,3 +441,11 @@ def test_prediction_uses_records_of_the_same_network_and_device_only():
 def test_parameters_are_counted_without_building():
     assert cost.parameters(RECIPES["wrn22-dense"]) == 1_079_642
     assert cost.dense_training_flops(RECIPES["wrn22-dense"], 10) == 3 * 315_460_224 * 128 * 10
+
+
+def test_a_fingerprint_covers_the_runs_that_a_run_starts_from(monkeypatch):
+    lottery, ancestor = RECIPES["wrn22-lottery-0.1"], RECIPES["wrn22-pruning-0.1"]
+    before = recipe_fingerprint(lottery), recipe_fingerprint(RECIPES["wrn22-dense"])
+    monkeypatch.setitem(RECIPES, ancestor.name, replace(ancestor, lr=5.0))
+    assert recipe_fingerprint(lottery) != before[0]
+    assert recipe_fingerprint(RECIPES["wrn22-dense"]) == before[1]

@@ -2,6 +2,7 @@
 
 import difflib
 import fnmatch
+import hashlib
 
 from . import (
     ch01,
@@ -30,8 +31,8 @@ from .recipe import (
     TICKETS,
     Recipe,
     fast,
+    own_fingerprint,
     recipe_fields,
-    recipe_fingerprint,
     smoke,
     steps_per_epoch,
 )
@@ -70,6 +71,15 @@ def named(name: str) -> Recipe:
     if name.endswith("-fast"):
         return fast(RECIPES[name.removesuffix("-fast")])
     return RECIPES[name]
+
+
+def recipe_fingerprint(recipe: Recipe) -> str:
+    """Sha256 over what decides a run: its own fields, and the recipes it starts from."""
+    before = [named(name) for name in (recipe.ticket_of, recipe.twin_of) if name]
+    if not before:
+        return own_fingerprint(recipe)
+    all_of_them = [own_fingerprint(recipe), *map(recipe_fingerprint, before)]
+    return hashlib.sha256(" ".join(all_of_them).encode()).hexdigest()
 
 
 __all__ = [

@@ -176,7 +176,7 @@ def recipe_fields(recipe: Recipe) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(recipe)))
 
 
-def recipe_fingerprint(recipe: Recipe) -> str:
+def own_fingerprint(recipe: Recipe) -> str:
     """Sha256 over the fields that decide what a run computes; titles and the like are left out.
 
     So is every field that has its default: a field added later does not disown older records.
