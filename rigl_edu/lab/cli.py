@@ -208,6 +208,11 @@ def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
             for plan in todo:
                 if plan not in asked:  # what these start from, begun at another time
                     refuse_checkpoint(plan)
+        if args.force and not args.resume:
+            # All of them now: a stop in the middle is continued with --resume, which must not take
+            # the checkpoint of an old run for the end of a new one.
+            for plan in asked:
+                plan.checkpoint.unlink(missing_ok=True)
         if args.threads:
             torch.set_num_threads(args.threads)
         if not args.quiet and todo:

@@ -395,3 +395,24 @@ def test_a_queue_goes_on_without_one_of_its_data_sets(capsys, monkeypatch):
     assert cli.main(["run", "--pending", *names, "--smoke", "--seed", "0", "--threads", "1"]) == 1
     assert "no CIFAR-100 here" in capsys.readouterr().err
     assert len(list(Path("data/smoke").glob("mini-static*.json"))) == 1
+
+
+def test_a_forced_run_that_is_stopped_goes_on_without_old_checkpoints(monkeypatch, capsys):
+    """Else its suggested --resume would give an old run a new record."""
+    start = ["run", "mini-static-0.1", "--smoke", "--seed", "0", "1", "--threads", "1"]
+    assert cli.main(start) == 0
+    records = sorted(Path("data/smoke").glob("*.json"))
+    old = [read_record(path)["command"] for path in records]
+    clock = iter(range(1000))
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.time, "monotonic", lambda: next(clock))
+        assert cli.main([*start, "--force", "--budget", "5s"]) == 0
+    assert [path.name for path in CHECKPOINTS.glob("*.pt")] == [f"{records[0].stem}.pt"]
+    trained = []
+    step = train.training_step
+    monkeypatch.setattr(
+        train, "training_step", lambda job, *a: trained.append(job.seed) or step(job, *a)
+    )
+    assert cli.main([*start, "--force", "--resume"]) == 0
+    assert trained.count(1) == 8 and 0 < trained.count(0) < 8
+    assert all(read_record(p)["command"] != c for p, c in zip(records, old, strict=True))
