@@ -28,11 +28,10 @@ from .plans import (
     why_skipped,
     with_needed,
 )
-from .recipes import RECIPES, Recipe, fast, find, named, place, smoke
+from .recipes import RECIPES, Recipe, fast, find, named, needed, place, smoke
 from .records import RESULTS, load_records
 from .run import device_name, run, trained
 from .tables import html_table, markdown_table, table_rows, text_table
-from .tickets import needed
 from .train import OutOfTime
 
 SMOKE_RESULTS = Path("data/smoke")
@@ -200,19 +199,16 @@ def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
                 if not args.quiet:
                     print(why_skipped(plan))
                 continue
-            if not (args.resume or args.force or args.pending):
-                refuse_checkpoint(plan)
             todo.append(plan)
         asked, todo = todo, with_needed(todo)
-        if not (args.resume or args.force or args.pending):
-            for plan in todo:
-                if plan not in asked:  # what these start from, begun at another time
-                    refuse_checkpoint(plan)
         if args.force and not args.resume:
             # All of them now: a stop in the middle is continued with --resume, which must not take
             # the checkpoint of an old run for the end of a new one.
             for plan in asked:
                 plan.checkpoint.unlink(missing_ok=True)
+        elif not (args.resume or args.pending):
+            for plan in todo:  # and what these start from, begun at another time
+                refuse_checkpoint(plan)
         if args.threads:
             torch.set_num_threads(args.threads)
         if not args.quiet and todo:

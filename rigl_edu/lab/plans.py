@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from . import cost, data
-from .recipes import Recipe, named, recipe_fingerprint
+from .recipes import Recipe, named, needed, recipe_fingerprint
 from .records import RESULTS, load_records, read_record, record_path
 from .run import device_name
 from .saved import read_checkpoint
-from .tickets import beside, is_there, needed
+from .tickets import beside, is_there
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from filelock import FileLock, Timeout
 
 from . import distributed
 from .plans import Plan, is_done
-from .tickets import is_ready, needed
+from .recipes import needed
+from .tickets import is_ready
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 

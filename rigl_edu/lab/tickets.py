@@ -20,13 +20,8 @@ from torch import Tensor, nn
 from rigl_edu.sparse import masked_layers, prune, shuffle_masks, snapshot
 
 from .data import Dataset
-from .recipes import Recipe, named, recipe_fingerprint
+from .recipes import Recipe, named, needed, recipe_fingerprint
 from .saved import identity, read_checkpoint
-
-
-def needed(recipe: Recipe) -> list[str]:
-    """The recipes whose finished runs, of the same seed and data, this one reads."""
-    return [name for name in (recipe.ticket_of, recipe.twin_of) if name]
 
 
 def beside(recipe: Recipe, checkpoint: Path, name: str) -> Path:

@@ -192,7 +192,7 @@ class Rule:
     def _begin(self) -> None:
         """Start asking the layers, until `close` or until this rule is no more."""
         self._trusted = False  # whether the optimizer has been seen to keep to the masks
-        self._stop = weakref.finalize(self, _ask, list(self.layers.values()), False)
+        self._stop = weakref.finalize(self, _ask, self.layers, False)
         self._stop.atexit = False
         self._ask_for_gradients()
 
@@ -200,7 +200,7 @@ class Rule:
         """Tell the layers whether the next backward pass should leave its gradients dense."""
         rewires = self.needs_gradient and self.rewires(self.t + 1)
         dense = self._stop.alive and (rewires or self._needs_momentum(self.t + 1))
-        _ask(list(self.layers.values()), dense)
+        _ask(self.layers, dense)
 
     # --- stopping and going on ---------------------------------------------------------------
 
@@ -235,6 +235,6 @@ class Rule:
         )
 
 
-def _ask(layers: list[SparseLayer], dense: bool) -> None:
-    for layer in layers:
+def _ask(layers: dict[str, SparseLayer], dense: bool) -> None:
+    for layer in layers.values():
         layer.expect_gradient(dense)

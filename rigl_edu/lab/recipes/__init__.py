@@ -31,6 +31,7 @@ from .recipe import (
     TICKETS,
     Recipe,
     fast,
+    needed,
     own_fingerprint,
     recipe_fields,
     smoke,
@@ -75,10 +76,10 @@ def named(name: str) -> Recipe:
 
 def recipe_fingerprint(recipe: Recipe) -> str:
     """Sha256 over what decides a run: its own fields, and the recipes it starts from."""
-    before = [named(name) for name in (recipe.ticket_of, recipe.twin_of) if name]
+    before = [recipe_fingerprint(named(name)) for name in needed(recipe)]
     if not before:
         return own_fingerprint(recipe)
-    all_of_them = [own_fingerprint(recipe), *map(recipe_fingerprint, before)]
+    all_of_them = [own_fingerprint(recipe), *before]
     return hashlib.sha256(" ".join(all_of_them).encode()).hexdigest()
 
 
@@ -93,6 +94,7 @@ __all__ = [
     "fast",
     "find",
     "named",
+    "needed",
     "place",
     "recipe_fields",
     "recipe_fingerprint",

@@ -176,6 +176,11 @@ def recipe_fields(recipe: Recipe) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(recipe)))
 
 
+def needed(recipe: Recipe) -> list[str]:
+    """The recipes whose finished runs, of the same seed and data, this one reads."""
+    return [name for name in (recipe.ticket_of, recipe.twin_of) if name]
+
+
 def own_fingerprint(recipe: Recipe) -> str:
     """Sha256 over the fields that decide what a run computes; titles and the like are left out.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ... import sparse
 from ..layers import places, six_by_six
-from .result import Answer, Case, Exercise
+from .result import Answer, Case, Exercise, draws_anew
 
 NOTHING = "It returned nothing."
 
@@ -127,14 +127,7 @@ def _rounds_up(answer: Answer) -> str:
 
 
 def _draws_anew(answer: Answer) -> str:
-    generator = _seeded(0)
-    first, second = (answer((30, 20), 0.1, generator).bool() for _ in range(2))
-    if first.equal(second):
-        return "Two draws from one generator are equal. Draw the positions with `generator`."
-    again = answer((30, 20), 0.1, _seeded(0)).bool()
-    if not again.equal(first):
-        return "The same seed gives another mask: pass `generator=generator` to the draw."
-    return ""
+    return draws_anew(lambda generator: answer((30, 20), 0.1, generator).bool())
 
 
 def _reaches_everything(answer: Answer) -> str:

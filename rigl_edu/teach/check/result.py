@@ -15,6 +15,9 @@ from pathlib import Path
 from textwrap import TextWrapper
 from typing import Any, NamedTuple
 
+import torch
+from torch import Tensor
+
 from ..html import Html, inline, words
 
 Answer = Callable[..., Any]
@@ -116,6 +119,17 @@ class Exercise:
             if hint:
                 return Result(self.name, False, i, len(self.cases), case.name, hint)
         return Result(self.name, True, len(self.cases), len(self.cases))
+
+
+def draws_anew(draw: Callable[[torch.Generator], Tensor]) -> str:
+    """The hint for random masks that are no draws from the generator; "" if they are."""
+    generator, again = (torch.Generator().manual_seed(0) for _ in range(2))
+    first, second = draw(generator), draw(generator)
+    if first.equal(second):
+        return "Two draws from one generator are equal. Draw the positions with `generator`."
+    if not draw(again).equal(first):
+        return "The same seed gives another mask: pass `generator=generator` to the draw."
+    return ""
 
 
 EXERCISES: dict[str, Exercise] = {}
