@@ -40,7 +40,7 @@ GROUPS = {
     "Diagnostics": "gradient_flow interpolation batch_norm function_space curvature "
     "largest_weights angle ticket_verdict",
     "Cost": "flops training_flops",
-    "Kernels that skip zeros": "csr rows compressed compressed_layers shrink",
+    "Kernels that skip zeros": "csr rows compressed compressed_layers compress shrink",
 }
 
 

@@ -2,14 +2,9 @@
 
 from .angle import angular_distance, as_vector, masked_weights
 from .batch_norm import reestimate_batch_norm
+from .compress import compress, decompress
 from .compressed import Compressed
-from .compressed_layers import (
-    CompressedConv2d,
-    CompressedLinear,
-    compress,
-    decompress,
-    sparse_layers,
-)
+from .compressed_layers import CompressedConv2d, CompressedLinear, sparse_layers
 from .criteria import (
     Layer,
     gradient,
