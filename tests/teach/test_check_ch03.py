@@ -147,7 +147,7 @@ def rounds_up(trained, mask, start, fraction):
 
 
 @MUSEUM.wrong("next_ticket", "round(0.8 × 12)")
-def rounds_down(trained, mask, start, fraction):
+def rounds_the_kept_down(trained, mask, start, fraction):
     after = best(trained.abs().masked_fill(~mask, -1), floor((1 - fraction) * int(mask.sum())))
     return after, start * after
 

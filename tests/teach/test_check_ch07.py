@@ -209,9 +209,7 @@ def to_a_total(total):
 
 
 slack = 1e-9  # 10 may come as 10.000000000000002
-MUSEUM.hang(
-    "whole", "sum_rounded_down", "rounded 11", to_a_total(lambda x: math.floor(x + slack))
-)
+MUSEUM.hang("whole", "sum_rounded_down", "rounded 11", to_a_total(lambda x: math.floor(x + slack)))
 MUSEUM.hang("whole", "sum_rounded_up", "rounded 10", to_a_total(lambda x: math.ceil(x - slack)))
 
 

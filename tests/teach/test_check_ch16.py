@@ -60,6 +60,54 @@ def forgets_empty_rows(matrix):
     )
 
 
+@MUSEUM.wrong("compressed_rows", "An empty row has a start as well")
+def one_start_for_each_row_with_values(matrix):
+    values, columns, starts = solution.compressed_rows(matrix)
+    return values, columns, sorted(set(starts))
+
+
+@MUSEUM.wrong("compressed_rows", "begins with 0")
+def ends(matrix):
+    values, columns, starts = solution.compressed_rows(matrix)
+    return values, columns, starts[1:]
+
+
+@MUSEUM.wrong("compressed_rows", "the row of each value")
+def coordinates(matrix):
+    values, columns, _ = solution.compressed_rows(matrix)
+    return values, columns, matrix.nonzero()[:, 0].tolist()
+
+
+@MUSEUM.wrong("compressed_rows", "leave them out")
+def with_zeros(matrix):
+    rows, width = matrix.shape
+    starts = [r * width for r in range(rows + 1)]
+    return matrix.flatten().tolist(), list(range(width)) * rows, starts
+
+
+@MUSEUM.wrong("compressed_rows", "The order is")
+def columns_first(matrix):
+    values, columns, starts = solution.compressed_rows(matrix)
+    return columns, values, starts
+
+
+@MUSEUM.wrong("compressed_rows", "keep their signs")
+def sizes(matrix):
+    return solution.compressed_rows(matrix.abs())
+
+
+@MUSEUM.wrong("compressed_rows", "not from 1")
+def columns_from_one(matrix):
+    values, columns, starts = solution.compressed_rows(matrix)
+    return values, [c + 1 for c in columns], starts
+
+
+@MUSEUM.wrong("compressed_rows", "These are rows")
+def rows_for_columns(matrix):
+    values, _, starts = solution.compressed_rows(matrix)
+    return values, matrix.nonzero()[:, 0].tolist(), starts
+
+
 @MUSEUM.wrong("compressed_rows", "three lists")
 def a_tensor(matrix):
     return matrix.to_sparse_csr()

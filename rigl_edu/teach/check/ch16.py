@@ -27,9 +27,7 @@ def _lists(matrix: Tensor) -> Lists:
 # --- 1: compressed rows ---------------------------------------------------------------------------
 
 
-def _rows(name: str, matrix: Tensor, **hints: str) -> Case:
-    """One matrix; `hints` says what a wrong list of this name usually means here."""
-    names = ("values", "columns", "starts")
+def _rows(name: str, matrix: Tensor) -> Case:
     expected = _lists(matrix)
 
     def test(answer: Answer) -> str:
@@ -39,28 +37,65 @@ def _rows(name: str, matrix: Tensor, **hints: str) -> Case:
         if not isinstance(given, (tuple, list)) or len(given) != 3:
             return "Return three lists: values, columns, starts."
         values, columns, starts = ([float(x) for x in part] for part in given)
-        if starts == [float(b - a) for a, b in zip(expected[2], expected[2][1:], strict=False)]:
-            return "These are the lengths of the rows; starts are their running sum, from 0."
-        if len(starts) == len(expected[2]) - 1:
-            return "One start a row and one more, for the end of the last row."
-        by_column = _lists(matrix.t())
-        if values == by_column[0] != expected[0]:
-            return "Row by row: these values run down the columns."
-        pairs = zip(names, (values, columns, starts), expected, strict=True)
-        for what, mine, right in pairs:
+        problem = (
+            _wrong_starts(starts, expected[2])
+            or _wrong_values(values, columns, matrix)
+            or _wrong_columns(columns, matrix)
+        )
+        if problem:
+            return problem
+        for what, mine, right in zip(
+            ("values", "columns", "starts"), (values, columns, starts), expected, strict=True
+        ):
             if len(mine) != len(right):
-                return (
-                    f"{what} has {len(mine)} entries, right is {len(right)}. {_hint(hints, what)}"
-                )
+                return f"{what} has {len(mine)} entries, right is {len(right)}."
             if any(abs(a - b) > 1e-6 for a, b in zip(mine, right, strict=True)):
-                return f"{what} is {_short(mine)}; right is {_short(right)}. {_hint(hints, what)}"
+                return f"{what} is {_short(mine)}; right is {_short(right)}."
         return ""
 
     return Case(name, test)
 
 
-def _hint(hints: dict[str, str], what: str) -> str:
-    return hints.get(what, "")
+def _wrong_starts(starts: list[float], right: list[float]) -> str:
+    """The usual mistakes of the third list."""
+    if starts == [b - a for a, b in zip(right, right[1:], strict=False)]:
+        return "These are the lengths of the rows; starts are their running sum, from 0."
+    if starts == right[1:]:
+        return "These are the ends of the rows: `starts` begins with 0, where row 0 starts."
+    if starts == right[:-1]:
+        return "One start a row and one more, for the end of the last row."
+    if starts != right and sorted(set(starts)) == sorted(set(right)):
+        return "An empty row has a start as well; the next row's is the same."
+    rows = [float(r) for r, (a, b) in enumerate(zip(right, right[1:], strict=False)) if b > a]
+    if sorted(set(starts)) == rows and len(starts) == right[-1] > 0 and starts != right:
+        return "This is the row of each value. `starts` says at which entry each row begins."
+    return ""
+
+
+def _wrong_values(values: list[float], columns: list[float], matrix: Tensor) -> str:
+    right = _lists(matrix)[0]
+    if values == right:
+        return ""
+    if values == _lists(matrix.t())[0]:
+        return "Row by row: these values run down the columns."
+    if values == matrix.flatten().tolist():
+        return "The zeros are in it too: leave them out."
+    if values == [v for v in right if v > 0]:
+        return "Negative values are values too: compare with 0."
+    if values == [abs(v) for v in right]:
+        return "The values keep their signs."
+    if columns == right:
+        return "The order is values, columns, starts."
+    return ""
+
+
+def _wrong_columns(columns: list[float], matrix: Tensor) -> str:
+    right, width = _lists(matrix)[1], matrix.shape[1]
+    flat = matrix.flatten().nonzero().flatten().tolist()
+    if columns != right and columns in (flat, [c + 1 for c in right]):
+        return "A column is counted from 0 in its row, not from 1 or through the whole matrix."
+    rows = [float(i // width) for i in flat]
+    return "These are rows; the column of each is asked." if columns == rows != right else ""
 
 
 def _short(numbers: list[float]) -> str:
@@ -80,17 +115,8 @@ compressed_rows = Exercise(
         "starts[r] to starts[r + 1].",
     ),
     cases=(
-        _rows(
-            "a small matrix",
-            torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, -3.0]]),
-            columns="A column is counted from 0 in its row, not through the whole matrix.",
-            values="Negative values are values too: compare with 0.",
-        ),
-        _rows(
-            "a row without any",
-            torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 4.0]]),
-            starts="An empty row has a start as well; the next row's is the same.",
-        ),
+        _rows("a small matrix", torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, -3.0]])),
+        _rows("a row without any", torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 4.0]])),
         _rows("the last row is empty", torch.tensor([[5.0, 6.0], [0.0, 0.0]])),
         _rows("the book's layer", six_by_six().weight),
     ),
