@@ -299,8 +299,8 @@ def _times(dense: float, sparse: float, rewiring: float, every: int) -> Case:
 speed_up = Exercise(
     name="ch16.speed_up",
     task="`speed_up(dense, sparse, rewiring, every)`: how many times faster than dense a training "
-    "is whose ordinary step takes `sparse` ms and whose every `every`-th step is a rewiring of "
-    "`rewiring` ms. A dense step takes `dense` ms.",
+    "is whose ordinary step takes `sparse` ms and whose every `every`-th step rewires instead, in "
+    "`rewiring` ms, to the end of training. A dense step takes `dense` ms.",
     minutes=5,
     difficulty=1,
     clues=(
