@@ -274,7 +274,7 @@ def _steers(
         if _alike(found, right):
             return ""
         for mistake, wrong in mistakes.items():
-            if _alike(found, wrong):
+            if not hint and _alike(found, wrong):
                 return mistake
         if len(found) != len(right):
             return f"It returned {len(found)} thresholds; {times} rewirings use {times}."
