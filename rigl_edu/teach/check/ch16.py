@@ -1,4 +1,4 @@
-"""Chapter 16, from masks to seconds: compressed rows, their product, what moves at a rewiring."""
+"""Chapter 16, from masks to seconds: compressed rows, the way back, what moves at a rewiring."""
 
 from __future__ import annotations
 
@@ -122,16 +122,17 @@ compressed_rows = Exercise(
     ),
 )
 
-# --- 2: the product -------------------------------------------------------------------------------
+# --- 2: the transpose's product -------------------------------------------------------------------
 
 
-def _product(name: str, matrix: Tensor, x: list[float], mistakes: dict[str, Any]) -> Case:
+def _product(name: str, matrix: Tensor, g: list[float], mistakes: dict[str, Any]) -> Case:
     values, columns, starts = _lists(matrix)
-    expected = (matrix @ torch.tensor(x)).tolist()
+    width = matrix.shape[1]
+    expected = (matrix.t() @ torch.tensor(g)).tolist()
 
     def test(answer: Answer) -> str:
         places, begins = [int(c) for c in columns], [int(s) for s in starts]
-        given = answer(list(values), places, begins, list(x))
+        given = answer(list(values), places, begins, width, list(g))
         if given is None or given is ...:
             return "It returned nothing."
         mine = [float(entry) for entry in given]
@@ -139,7 +140,7 @@ def _product(name: str, matrix: Tensor, x: list[float], mistakes: dict[str, Any]
             if _near(mine, wrong):
                 return hint
         if len(mine) != len(expected):
-            return f"One entry a row, {len(expected)} of them; these are {len(mine)}."
+            return f"One entry a column, {len(expected)} of them; these are {len(mine)}."
         if not _near(mine, expected):
             return f"It gave {_short(mine)}; right is {_short(expected)}."
         return ""
@@ -151,37 +152,53 @@ def _near(a: list[float], b: list[float]) -> bool:
     return len(a) == len(b) and all(abs(x - y) < 1e-4 for x, y in zip(a, b, strict=True))
 
 
-SMALL = torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, -3.0], [0.0, 0.0, 0.0]])
-product = Exercise(
-    name="ch16.product",
-    task="`product(values, columns, starts, x)`: the entries of W x as a list, where W is in "
-    "compressed rows and x a list of numbers. Touch no zero.",
+# Row 2 is empty, and so is column 1.
+SMALL = torch.tensor([[2.0, 0.0, 0.0], [1.0, 0.0, -3.0], [0.0, 0.0, 0.0], [0.0, 0.0, 4.0]])
+product_back = Exercise(
+    name="ch16.product_back",
+    task="`product_back(values, columns, starts, width, g)`: the entries of Wᵀ g as a list, where "
+    "W is in compressed rows and has `width` columns, and g is a list with one number a row. "
+    "Touch no zero, and do not build the lists of Wᵀ.",
     minutes=10,
     difficulty=2,
     clues=(
-        "Entry r of the result needs row r alone.",
-        "Row r has the entries from starts[r] up to, but not including, starts[r + 1].",
-        "Entry i of the lists multiplies x[columns[i]].",
+        "Which entries of the result does one weight in row r and column c change? By how much?",
+        "Only entry c, by the weight times g[r]. So walk through W row by row, as before, and add "
+        "each contribution where it belongs.",
+        "`result = [0.0] * width`; for each row r and each i from starts[r] up to starts[r + 1], "
+        "`result[columns[i]] += values[i] * g[r]`.",
     ),
     cases=(
         _product(
-            "a small matrix with an empty row",
+            "a small matrix with an empty row and an empty column",
             SMALL,
-            [1.0, 10.0, 100.0],
+            [1.0, 10.0, 100.0, 1000.0],
             {
-                "Entry i multiplies x[columns[i]], not x[i].": [2.0, 10.0 - 300.0, 0.0],
-                "An empty row gives 0 and must not be left out.": [20.0, -299.0],
-                "This is the transpose's product: entry i goes to row r, not to its column.": [
-                    10.0,
+                "That is W times g, the page's product: entry i must go to its column.": [
                     2.0,
-                    -30.0,
+                    -299.0,
+                    0.0,
+                    400.0,
                 ],
+                "Several weights share a column: add, do not overwrite.": [10.0, 0.0, 4000.0],
+                "A weight multiplies g[r], the number of its row; this takes g[columns[i]].": [
+                    3.0,
+                    0.0,
+                    100.0,
+                ],
+                "A weight multiplies g[r], the number of its row; this takes g[i].": [
+                    12.0,
+                    0.0,
+                    3700.0,
+                ],
+                "An empty column gives 0 and must not be left out.": [12.0, 3970.0],
                 "The last entry of each row is missing: the end of a row is not included, so "
-                "range(start, end) has them all.": [0.0, 1.0, 0.0],
+                "range(start, end) has them all.": [10.0, 0.0, 0.0],
             },
         ),
         _product("the book's layer", six_by_six().weight, [1.0, -2.0, 3.0, -4.0, 5.0, -6.0], {}),
-        _product("one column", torch.tensor([[2.0], [0.0], [-1.0]]), [3.0], {}),
+        _product("one row", torch.tensor([[2.0, 0.0, -1.0]]), [3.0], {}),
+        _product("the last column is empty", torch.tensor([[2.0, 0.0], [1.0, 0.0]]), [3.0, 4], {}),
     ),
 )
 
