@@ -79,6 +79,38 @@ def test_nothing_raises_into_the_notebook_and_the_students_line_is_named(capsys)
     assert result._ipython_display_() is None  # printed once, not echoed again
 
 
+def test_a_failing_checker_does_not_read_as_a_failing_answer(monkeypatch):
+    monkeypatch.setattr(check.ch13, "float", {}.__getitem__, raising=False)  # fails on any number
+    hint = check.ch13.break_even(lambda cost, other: 3, quiet=True).hint
+    assert "the checker failed on the int that it returned (KeyError: 3)" in hint
+    assert "It raised" not in hint
+    assert (
+        check.ch13.break_even(lambda cost, other: None, quiet=True).hint == "It returned nothing."
+    )
+    hint = check.ch13.break_even(lambda cost, other: 1 / 0, quiet=True).hint
+    assert hint.startswith("It raised ZeroDivisionError")
+
+
+def test_a_value_of_the_wrong_kind_did_not_raise():
+    hint = check.ch02.cubic_density(lambda *schedule: "half", quiet=True).hint
+    assert "the checker failed on the str" in hint and "ValueError" in hint
+
+
+def test_a_rule_that_fails_after_the_call_is_the_students():
+    def bad(layer):
+        return layer.gradient.no_such_thing
+
+    def mine(model, optimizer, **schedule):
+        return UpdateRule(model, optimizer, drop=magnitude, grow=bad, **schedule)
+
+    hint = check.ch11.upside_down(mine, quiet=True).hint
+    assert hint.startswith("It raised AttributeError") and "in bad: return layer" in hint
+
+
+def test_what_a_function_returns_is_no_function():
+    assert "without brackets" in check.ch13.break_even(3, quiet=True).hint
+
+
 def test_the_receipt_says_what_was_tried():
     code = """
 from rigl_edu.teach import check

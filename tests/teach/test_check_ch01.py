@@ -47,6 +47,18 @@ def channels_twice(mask, height, width):
     return 2 * int(mask.sum()) * mask.shape[1] * height * width
 
 
+@wrong("conv_flops", "a density was rounded")
+def by_a_rounded_density(mask, height, width):
+    return 2 * round(float(mask.float().mean()), 4) * mask.numel() * height * width
+
+
+def test_a_density_in_float32_is_near_enough():
+    def mine(mask, height, width):
+        return float(2 * mask.float().mean() * mask.numel() * height * width) * (1 - 1e-7)
+
+    assert check.ch01.conv_flops(mine, quiet=True)
+
+
 @wrong("conv_flops", "returned nothing")
 def nothing(mask, height, width):
     pass

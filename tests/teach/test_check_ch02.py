@@ -1,5 +1,7 @@
 """Chapter 2's checkers: references pass, each wrong answer fails with its mistake named."""
 
+from math import ceil, floor
+
 import pytest
 import torch
 
@@ -104,6 +106,30 @@ def by_threshold(weights, density):
     sizes = torch.cat([w.abs().flatten() for w in weights])
     threshold = sizes.topk(round(density * len(sizes))).values.min()
     return [w.abs() >= threshold for w in weights]
+
+
+def keeping(count):
+    def answer(weights, density):
+        n = sum(w.numel() for w in weights)
+        return solution.prune_globally(weights, count(density * n) / n)
+
+    return answer
+
+
+MUSEUM.hang("prune_globally", "rounds_down", "neither down nor up", keeping(floor))
+MUSEUM.hang("prune_globally", "rounds_up", "neither down nor up", keeping(ceil))
+
+
+@wrong("prune_globally", "leaves out the weight at the threshold")
+def above_the_threshold(weights, density):
+    sizes = torch.cat([w.abs().flatten() for w in weights])
+    threshold = sizes.topk(round(density * len(sizes))).values.min()
+    return [w.abs() > threshold for w in weights]
+
+
+@wrong("prune_globally", "all layers in one ranking")
+def scaled_by_layer(weights, density):
+    return solution.prune_globally([w / w.abs().mean() for w in weights], density)
 
 
 @wrong("prune_globally", "return masks, not weights")

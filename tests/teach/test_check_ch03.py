@@ -66,6 +66,19 @@ def no_slack(removed, fraction):
     return rounds + (removed == 48.8 and rounds == 3)  # on any processor
 
 
+@MUSEUM.wrong("rounds_needed", "not yet 48.9")
+def rounds_the_rounds(removed, fraction):
+    return ceil(round(log(1 - removed / 100) / log(1 - fraction), 1))
+
+
+@MUSEUM.wrong("rounds_needed", "not yet 48.9")
+def rounds_the_percentage(removed, fraction):
+    rounds = 0
+    while round(100 * (1 - (1 - fraction) ** rounds)) < removed:
+        rounds += 1
+    return rounds
+
+
 @MUSEUM.wrong("rounds_needed", "returned nothing")
 def nothing(removed, fraction):
     pass
@@ -118,6 +131,34 @@ def a_share_of_all_positions(trained, mask, start, fraction):
 def keeps_a_share_of_all(trained, mask, start, fraction):
     after = best(trained.abs(), round((1 - fraction) * mask.numel()))
     return after, start * after
+
+
+@MUSEUM.wrong("next_ticket", "round(0.7 × 12)")
+def rounds_the_pruned_down(trained, mask, start, fraction):
+    active = int(mask.sum())
+    after = best(trained.abs().masked_fill(~mask, -1), active - floor(fraction * active))
+    return after, start * after
+
+
+@MUSEUM.wrong("next_ticket", "round(0.7 × 12)")
+def rounds_up(trained, mask, start, fraction):
+    after = best(trained.abs().masked_fill(~mask, -1), ceil((1 - fraction) * int(mask.sum())))
+    return after, start * after
+
+
+@MUSEUM.wrong("next_ticket", "round(0.8 × 12)")
+def rounds_the_kept_down(trained, mask, start, fraction):
+    after = best(trained.abs().masked_fill(~mask, -1), floor((1 - fraction) * int(mask.sum())))
+    return after, start * after
+
+
+def test_half_a_weight_may_be_rounded_either_way():
+    def half_up(trained, mask, start, fraction):
+        active = int(mask.sum())
+        after = best(trained.abs().masked_fill(~mask, -1), active - round(fraction * active))
+        return after, start * after
+
+    assert check.ch03.next_ticket(half_up, quiet=True)
 
 
 @MUSEUM.wrong("next_ticket", "multiply by the mask")

@@ -1,5 +1,6 @@
 """Chapter 4's checkers: references pass, and each wrong answer fails with its mistake named."""
 
+from math import ceil, floor
 from statistics import mean, median
 
 import numpy as np
@@ -120,6 +121,20 @@ def ignores_the_mask(first, second, mask, p):
 @MUSEUM.wrong("shared_largest", "a share of the active positions")
 def a_share_of_all(first, second, mask, p):
     k = min(round(p * mask.numel()), int(mask.sum()))
+    a, b = sets(first, second, mask, k)
+    return len(a & b) / k
+
+
+@MUSEUM.wrong("shared_largest", "to the nearest whole number")
+def rounds_down(first, second, mask, p):
+    k = floor(p * int(mask.sum()))
+    a, b = sets(first, second, mask, k)
+    return len(a & b) / k
+
+
+@MUSEUM.wrong("shared_largest", "to the nearest whole number")
+def rounds_up(first, second, mask, p):
+    k = ceil(p * int(mask.sum()))
     a, b = sets(first, second, mask, k)
     return len(a & b) / k
 

@@ -197,6 +197,43 @@ MUSEUM.hang(
 )
 
 
+def to_a_total(total):
+    def answer(exact):
+        counts = [math.floor(n) for n in exact]
+        order = sorted(range(len(exact)), key=lambda i: counts[i] - exact[i])
+        for i in order[: total(sum(exact)) - sum(counts)]:
+            counts[i] += 1
+        return counts
+
+    return answer
+
+
+slack = 1e-9  # 10 may come as 10.000000000000002
+MUSEUM.hang("whole", "sum_rounded_down", "rounded 11", to_a_total(lambda x: math.floor(x + slack)))
+MUSEUM.hang("whole", "sum_rounded_up", "rounded 10", to_a_total(lambda x: math.ceil(x - slack)))
+
+
+@MUSEUM.wrong("share", "rounding is the next exercise")
+def rounded_shares(sizes, sums, density):
+    return [round(n) for n in solution.share(sizes, sums, density)]
+
+
+@MUSEUM.wrong("share", "rounding is the next exercise")
+def shares_rounded_down(sizes, sums, density):
+    return [math.floor(n) for n in solution.share(sizes, sums, density)]
+
+
+@MUSEUM.wrong("ratio", "right is 0.0260")
+def rounded_ratio(shape):
+    return round(solution.ratio(shape), 2) if len(shape) == 4 else solution.ratio(shape)
+
+
+@MUSEUM.wrong("first_full", "right is 0.3067")
+def rounded_density(shapes):
+    name, density = solution.first_full(shapes)
+    return name, round(density, 3)
+
+
 @MUSEUM.wrong("whole", "Half a weight")
 def as_they_are(exact):
     return [n + 0.5 for n in exact]

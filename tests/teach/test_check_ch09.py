@@ -99,7 +99,50 @@ def global_generator(kept, k, generator):
     return solution.grow_at_random(kept, k, None)
 
 
+@MUSEUM.wrong("grow_at_random", "neither fixed positions nor a generator of your own")
+def generator_of_its_own(kept, k, generator):
+    return solution.grow_at_random(kept, k, torch.Generator().manual_seed(0))
+
+
+@MUSEUM.wrong("grow_at_random", "it always grew 2")
+def one_too_few(kept, k, generator):
+    return solution.grow_at_random(kept, k - 1, generator)
+
+
+@MUSEUM.wrong("grow_at_random", "it always grew 4")
+def one_too_many(kept, k, generator):
+    return solution.grow_at_random(kept, k + 1, generator)
+
+
+@MUSEUM.wrong("grow_at_random", "turned round")
+def turned_round(kept, k, generator):
+    return ~solution.grow_at_random(kept, k, generator)
+
+
+@MUSEUM.wrong("grow_at_random", "in place")
+def changes_kept(kept, k, generator):
+    kept |= solution.grow_at_random(kept, k, generator)
+    return kept
+
+
+@MUSEUM.wrong("grow_at_random", "below any other")
+def scores_below_the_kept(kept, k, generator):
+    scores = torch.randn(kept.shape, generator=generator).masked_fill(kept, -1)
+    mask = kept.flatten().clone()
+    mask[scores.flatten().topk(k).indices] = True
+    return mask.view(kept.shape)
+
+
 @MUSEUM.wrong("grow_at_random", "were never grown")
+def not_the_first_row(kept, k, generator):
+    full = kept.clone()
+    full[0] = True
+    if (~full).sum() < k:
+        return solution.grow_at_random(kept, k, generator)
+    return kept | (solution.grow_at_random(full, k, generator) & ~full)
+
+
+@MUSEUM.wrong("grow_at_random", "neither fixed positions")
 def first_empty_ones(kept, k, generator):
     mask = kept.flatten().clone()
     mask[(~kept).flatten().nonzero().flatten()[:k]] = True
@@ -155,6 +198,60 @@ def zeros_have_no_sign(weight, mask, fraction):
 @MUSEUM.wrong("drop_each_sign", "Round down")
 def rounded_up(weight, mask, fraction):
     return by_sign(weight, mask, fraction, weight.abs(), rounded=ceil)
+
+
+@MUSEUM.wrong("drop_each_sign", "Round down")
+def rounded_to_nearest(weight, mask, fraction):
+    return by_sign(weight, mask, fraction, weight.abs(), rounded=round)
+
+
+@MUSEUM.wrong("drop_each_sign", "the largest |w| of each sign")
+def the_largest(weight, mask, fraction):
+    kept = mask.clone()
+    for side in (mask & (weight >= 0), mask & (weight < 0)):
+        kept &= ~side | drop(-weight.abs(), side, floor(fraction * int(side.sum())))
+    return kept
+
+
+@MUSEUM.wrong("drop_each_sign", "Positions off the mask took part")
+def forgets_the_mask(weight, mask, fraction):
+    return mask & by_sign(weight, torch.ones_like(mask), fraction, weight.abs())
+
+
+def sides(weight, mask, fraction, positive, negative):
+    kept = mask.clone()
+    for side in (positive, negative):
+        kept &= ~side | drop(weight.abs(), side, floor(fraction * int(side.sum())))
+    return kept
+
+
+@MUSEUM.wrong("drop_each_sign", "count a 0 as positive")
+def zeros_are_negative(weight, mask, fraction):
+    return sides(weight, mask, fraction, mask & (weight > 0), mask & (weight <= 0))
+
+
+@MUSEUM.wrong("drop_each_sign", "count a 0 as positive")
+def zeros_are_both(weight, mask, fraction):
+    return sides(weight, mask, fraction, mask & (weight >= 0), mask & (weight <= 0))
+
+
+@MUSEUM.wrong("drop_each_sign", "Of 10 negative weights it dropped 0; right is floor(0.3 × 10)")
+def positive_only(weight, mask, fraction):
+    return sides(weight, mask, fraction, mask & (weight >= 0), torch.zeros_like(mask))
+
+
+@MUSEUM.wrong("drop_each_sign", "positive weights it dropped 6")
+def a_fraction_of_all_from_each(weight, mask, fraction):
+    k = floor(fraction * int(mask.sum()))
+    kept = mask.clone()
+    for side in (mask & (weight >= 0), mask & (weight < 0)):
+        kept &= ~side | drop(weight.abs(), side, min(k, int(side.sum())))
+    return kept
+
+
+@MUSEUM.wrong("drop_each_sign", "in place")
+def changes_the_mask(weight, mask, fraction):
+    return mask.copy_(solution.drop_each_sign(weight, mask, fraction))
 
 
 @MUSEUM.wrong("drop_each_sign", "These are the dropped ones")

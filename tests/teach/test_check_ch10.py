@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from rigl_edu.sparse import next_threshold
 from rigl_edu.teach import check
 from rigl_edu.teach.solutions import ch10 as solution
 from tests.teach.museum import Museum
@@ -32,42 +33,69 @@ def blend(gradients, keep, add, start=None):
     return mean
 
 
-@MUSEUM.wrong("running_mean", "The two factors are swapped")
+def total(gradients, decay):
+    return 1 - decay ** len(gradients)
+
+
+@MUSEUM.wrong("fair_mean", "That is the page's mean")
+def the_pages(gradients, decay):
+    return blend(gradients, decay, 1 - decay)
+
+
+@MUSEUM.wrong("fair_mean", "One step too many")
+def one_step_late(gradients, decay):
+    return blend(gradients, decay, 1 - decay) / (1 - decay ** (len(gradients) + 1))
+
+
+@MUSEUM.wrong("fair_mean", "Divide once, at the end")
+def divides_each_time(gradients, decay):
+    mean = 0 * gradients[0]
+    for n, gradient in enumerate(gradients, 1):
+        mean = (decay * mean + (1 - decay) * gradient) / (1 - decay**n)
+    return mean
+
+
+@MUSEUM.wrong("fair_mean", "It multiplies")
+def multiplies(gradients, decay):
+    return blend(gradients, decay, 1 - decay) * total(gradients, decay)
+
+
+@MUSEUM.wrong("fair_mean", "The two factors are swapped")
 def swapped(gradients, decay):
-    return blend(gradients, 1 - decay, decay)
+    return blend(gradients, 1 - decay, decay) / total(gradients, decay)
 
 
-@MUSEUM.wrong("running_mean", "That is SGD's buffer")
+@MUSEUM.wrong("fair_mean", "That is SGD's buffer")
 def sgd_buffer(gradients, decay):
     return blend(gradients, decay, 1)
 
 
-@MUSEUM.wrong("running_mean", "Each gradient counts the same")
+@MUSEUM.wrong("fair_mean", "Each gradient counts the same")
 def plain_mean(gradients, decay):
     return torch.stack(gradients).mean(0)
 
 
-@MUSEUM.wrong("running_mean", "It starts from the first gradient")
+@MUSEUM.wrong("fair_mean", "It starts from the first gradient")
 def from_the_first(gradients, decay):
     return blend(gradients[1:], decay, 1 - decay, gradients[0])
 
 
-@MUSEUM.wrong("running_mean", "Signs must cancel first")
+@MUSEUM.wrong("fair_mean", "Signs must cancel first")
 def of_magnitudes(gradients, decay):
-    return blend([g.abs() for g in gradients], decay, 1 - decay)
+    return solution.fair_mean([g.abs() for g in gradients], decay)
 
 
-@MUSEUM.wrong("running_mean", "oldest first")
+@MUSEUM.wrong("fair_mean", "oldest first")
 def backwards(gradients, decay):
-    return solution.running_mean(gradients[::-1], decay)
+    return solution.fair_mean(gradients[::-1], decay)
 
 
-@MUSEUM.wrong("running_mean", "changed the gradients in place")
+@MUSEUM.wrong("fair_mean", "changed the gradients in place")
 def in_place(gradients, decay):
     mean = 0 * gradients[0]
     for gradient in gradients:
         mean = decay * mean + gradient.mul_(1 - decay)
-    return mean
+    return mean / total(gradients, decay)
 
 
 # --- 2: what DSR drops ----------------------------------------------------------------------------
@@ -118,26 +146,65 @@ def only_the_first(weights, masks, threshold):
 # --- 3: the threshold -----------------------------------------------------------------------------
 
 
-@MUSEUM.wrong("next_threshold", "The wrong way round")
-def wrong_way(threshold, dropped, target):
-    return threshold * 2 if dropped > 1.1 * target else threshold / 2
+def steering(
+    move=lambda h, dropped, target: next_threshold(h, dropped, target),
+    count=lambda weights, h: int((weights.abs() < h).sum()),
+):
+    def thresholds(weights, threshold, target, times):
+        found = []
+        for _ in range(times):
+            found.append(threshold)
+            threshold = move(threshold, count(weights, threshold), target)
+        return found
+
+    return thresholds
 
 
-@MUSEUM.wrong("next_threshold", "Within a tenth")
-def no_slack(threshold, dropped, target):
-    return threshold / 2 if dropped > target else threshold * 2
+def moved(h, dropped, high, low):
+    return h / 2 if dropped > high else h * 2 if dropped < low else h
 
 
-@MUSEUM.wrong("next_threshold", "must move")
-def only_down(threshold, dropped, target):
-    return threshold / 2 if dropped > 1.1 * target else threshold
+def test_the_packages_own_rule_passes():
+    assert check.ch10.thresholds(steering(), quiet=True)
 
 
-@MUSEUM.wrong("next_threshold", "must move")
-def too_wide(threshold, dropped, target):
-    if dropped > 1.5 * target:
-        return threshold / 2
-    return threshold * 2 if dropped < 0.6 * target else threshold
+for name, hint, part in (
+    ("wrong_way", "The wrong way round", {"move": lambda h, d, t: h * h / next_threshold(h, d, t)}),
+    ("no_slack", "Within a tenth", {"move": lambda h, d, t: moved(h, d, t, t)}),
+    ("by_sign", "Compare |w|", {"count": lambda w, h: int((w < h).sum())}),
+    (
+        "equal_goes",
+        "exactly the threshold stays",
+        {"count": lambda w, h: int((w.abs() <= h).sum())},
+    ),
+    (
+        "at_the_edges",
+        "Only more than 1.1",
+        {"move": lambda h, d, t: h / 2 if d >= 1.1 * t else h * 2 if d <= 0.9 * t else h},
+    ),
+    (
+        "rounded_edges",
+        "do not round these",
+        {"move": lambda h, d, t: moved(h, d, round(1.1 * t), round(0.9 * t))},
+    ),
+    ("too_wide", "so the next H is", {"move": lambda h, d, t: moved(h, d, 1.5 * t, 0.6 * t)}),
+):
+    MUSEUM.hang("thresholds", name, hint, steering(**part))
+
+
+@MUSEUM.wrong("thresholds", "The first entry is the threshold")
+def without_the_first(weights, threshold, target, times):
+    return solution.thresholds(weights, threshold, target, times + 1)[1:]
+
+
+@MUSEUM.wrong("thresholds", "One entry a rewiring")
+def and_the_next(weights, threshold, target, times):
+    return solution.thresholds(weights, threshold, target, times + 1)
+
+
+@MUSEUM.wrong("thresholds", "a list of 7 numbers")
+def only_the_last(weights, threshold, target, times):
+    return solution.thresholds(weights, threshold, target, times)[-1]
 
 
 # --- 4: what SNFS can save ------------------------------------------------------------------------

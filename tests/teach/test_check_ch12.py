@@ -26,63 +26,65 @@ def test_exercises():
     MUSEUM.is_complete()
 
 
-def test_the_packages_own_share_passes():
-    assert check.ch12.share(package_share, quiet=True)
-
-
 def test_a_tensor_of_whole_numbers_passes():
-    assert check.ch12.share(lambda *given: torch.tensor(solution.share(*given)), quiet=True)
+    mine = lambda *given: torch.tensor(solution.share_at_least(*given))  # noqa: E731
+    assert check.ch12.share_at_least(mine, quiet=True)
 
 
 def test_a_zero_dimensional_tensor_is_a_number():
-    def mine(values, mask):
-        return values[mask].abs().sum() / max(1, int(mask.sum()))
+    def mine(gradients, mask):
+        return torch.stack(gradients).mean(0)[mask].abs().sum() / max(1, int(mask.sum()))
 
-    assert check.ch12.mean_of_active(mine, quiet=True)
+    assert check.ch12.score_of_batches(mine, quiet=True)
+
+
+def test_without_a_floor_it_is_the_packages_share():
+    def mine(scores, budget, least):
+        if any(least):
+            return solution.share_at_least(scores, budget, least)
+        return package_share(scores, budget, [budget] * len(scores))
+
+    assert check.ch12.share_at_least(mine, quiet=True)
 
 
 # --- the score of a layer -------------------------------------------------------------------------
 
 
-@wrong("mean_of_active", "That is the sum")
-def the_sum(values, mask):
-    return values[mask].abs().sum()
+def scoring(score, of=lambda gradients: torch.stack(gradients).mean(0)):
+    return lambda gradients, mask: score(of(gradients), mask) if mask.any() else 0
 
 
-@wrong("mean_of_active", "over all 36 positions")
-def over_all(values, mask):
-    return values.abs().mean()
+def right_score(mean, mask):
+    return mean[mask].abs().mean()
 
 
-@wrong("mean_of_active", "Divide by the active ones")
-def masked_but_divided_by_all(values, mask):
-    return (values * mask).abs().mean()
+for name, hint, answer in (
+    (
+        "absolute_first",
+        "must cancel",
+        scoring(right_score, lambda gs: torch.stack(gs).abs().mean(0)),
+    ),
+    ("last_batch", "the last batch's score", scoring(right_score, lambda gs: gs[-1])),
+    ("first_batch", "the first batch's score", scoring(right_score, lambda gs: gs[0])),
+    ("adds_batches", "Divide by how many", scoring(right_score, sum)),
+    ("the_sum", "That is the sum", scoring(lambda mean, mask: mean[mask].abs().sum())),
+    ("over_all", "over all 36 positions", scoring(lambda mean, mask: mean.abs().mean())),
+    ("divided_by_all", "Divide by the active", scoring(lambda m, mask: (m * mask).abs().mean())),
+    ("signed", "must not cancel", scoring(lambda mean, mask: mean[mask].mean())),
+    ("late_absolute", "not after it", scoring(lambda mean, mask: mean[mask].mean().abs())),
+    ("a_tensor", "a score is one number", scoring(lambda mean, mask: mean.abs() * mask)),
+    (
+        "nonzero_values",
+        "not by the nonzero values",
+        scoring(lambda m, mask: (m * mask).abs().sum() / (m * mask != 0).sum().clamp(min=1)),
+    ),
+):
+    MUSEUM.hang("score_of_batches", name, hint, answer)
 
 
-@wrong("mean_of_active", "signs the values cancel")
-def signed(values, mask):
-    return values[mask].mean() if mask.any() else 0
-
-
-@wrong("mean_of_active", "before the mean")
-def late_absolute(values, mask):
-    return values[mask].mean().abs() if mask.any() else 0
-
-
-@wrong("mean_of_active", "a mean over no weights")
-def forgets_the_empty_layer(values, mask):
-    return values[mask].abs().mean()
-
-
-@wrong("mean_of_active", "not by the nonzero values")
-def divides_by_nonzero_values(values, mask):
-    on = values * mask
-    return on.abs().sum() / (on != 0).sum().clamp(min=1)
-
-
-@wrong("mean_of_active", "a score is one number")
-def a_tensor(values, mask):
-    return values.abs() * mask
+@wrong("score_of_batches", "a mean over no weights")
+def forgets_the_empty_layer(gradients, mask):
+    return right_score(torch.stack(gradients).mean(0), mask)
 
 
 # --- sharing a budget -----------------------------------------------------------------------------
@@ -90,21 +92,6 @@ def a_tensor(values, mask):
 
 def exact(scores, budget):
     return [budget * score / sum(scores) for score in scores]
-
-
-@wrong("share", "Rounding each share by itself")
-def rounds_each(scores, budget, room):
-    return [round(x) for x in exact(scores, budget)]
-
-
-@wrong("share", "Rounding each share by itself")
-def rounds_down(scores, budget, room):
-    return [floor(x) for x in exact(scores, budget)]
-
-
-@wrong("share", "whole numbers")
-def fractions(scores, budget, room):
-    return exact(scores, budget)
 
 
 def rounded(shares, budget, order):
@@ -118,66 +105,70 @@ def by_remainder(shares, counts):
     return sorted(range(len(shares)), key=lambda i: counts[i] - shares[i])
 
 
-@wrong("share", "cap it at its room")
-def no_cap(scores, budget, room):
-    return rounded(exact(scores, budget), budget, by_remainder)
+@wrong("share_at_least", "Rounding each share by itself")
+def rounds_each(scores, budget, least):
+    return [round(x) for x in exact(scores, budget)]
 
 
-@wrong("share", "went to the first layers")
-def rest_to_the_first(scores, budget, room):
+@wrong("share_at_least", "Rounding each share by itself")
+def rounds_down(scores, budget, least):
+    return [floor(x) for x in exact(scores, budget)]
+
+
+@wrong("share_at_least", "whole numbers")
+def fractions(scores, budget, least):
+    return exact(scores, budget)
+
+
+@wrong("share_at_least", "went to the first layers")
+def rest_to_the_first(scores, budget, least):
     return rounded(exact(scores, budget), budget, lambda shares, _: list(range(len(shares))))
 
 
-@wrong("share", "what the full layer cannot take must go".capitalize())
-def loses_the_excess(scores, budget, room):
-    counts = rounded(exact(scores, budget), budget, by_remainder)
-    return [min(n, most) for n, most in zip(counts, room, strict=True)]
+@wrong("share_at_least", "must get 5 at least")
+def no_floor(scores, budget, least):
+    return rounded(exact(scores, budget), budget, by_remainder)
 
 
-@wrong("share", "shared equally")
-def spreads_equally(scores, budget, room):
+@wrong("share_at_least", "the least only counts")
+def floor_first(scores, budget, least):
+    rest = budget - sum(least)
+    counts = rounded(exact(scores, rest), rest, by_remainder)
+    return [n + low for n, low in zip(counts, least, strict=True)]
+
+
+@wrong("share_at_least", "must come from the others")
+def lifts_for_nothing(scores, budget, least):
     counts = rounded(exact(scores, budget), budget, by_remainder)
-    excess = sum(max(0, n - most) for n, most in zip(counts, room, strict=True))
-    counts = [min(n, most) for n, most in zip(counts, room, strict=True)]
-    open_layers = [i for i, n in enumerate(counts) if n < room[i]]
-    while excess:
-        for i in open_layers:
-            if excess and counts[i] < room[i]:
-                counts[i] += 1
-                excess -= 1
+    return [max(n, low) for n, low in zip(counts, least, strict=True)]
+
+
+@wrong("share_at_least", "taken from the largest alone")
+def takes_from_the_largest(scores, budget, least):
+    counts = lifts_for_nothing(scores, budget, least)
+    counts[counts.index(max(counts))] -= sum(counts) - budget
     return counts
 
 
-@wrong("share", "cap it at its room")
-def fills_up_once(scores, budget, room):
-    full = [i for i, x in enumerate(exact(scores, budget)) if x >= room[i]]
-    left = budget - sum(room[i] for i in full)
-    rest = sum(score for i, score in enumerate(scores) if i not in full)
-    shares = [room[i] if i in full else left * scores[i] / rest for i in range(len(scores))]
+@wrong("share_at_least", "Layer 1 gets 4 and must get 5 at least")
+def lifts_once(scores, budget, least):
+    low = [i for i, x in enumerate(exact(scores, budget)) if x < least[i]]
+    left = budget - sum(least[i] for i in low)
+    rest = sum(score for i, score in enumerate(scores) if i not in low)
+    shares = [least[i] if i in low else left * scores[i] / rest for i in range(len(scores))]
     return rounded(shares, budget, by_remainder)
 
 
-@wrong("share", "ZeroDivisionError")
-def divides_by_zero(scores, budget, room):
-    shares, open_layers, left = [0.0] * len(scores), set(range(len(scores))), budget
-    while open_layers:
-        total = sum(scores[i] for i in open_layers)
-        full = {i for i in open_layers if left * scores[i] / total >= room[i]}
-        if not full:
-            for i in open_layers:
-                shares[i] = left * scores[i] / total
-            break
-        for i in full:
-            shares[i], left = room[i], left - room[i]
-        open_layers -= full
-    return rounded(shares, budget, by_remainder)
+@wrong("share_at_least", "ZeroDivisionError")
+def divides_by_zero(scores, budget, least):
+    return [*solution.share_at_least(scores, budget, least)] if sum(scores) else 1 / sum(scores)
 
 
-@wrong("share", "changed its inputs")
-def uses_up_the_room(scores, budget, room):
-    given = solution.share(scores, budget, room)
-    for i, n in enumerate(given):
-        room[i] -= n
+@wrong("share_at_least", "changed its inputs")
+def uses_up_the_least(scores, budget, least):
+    given = solution.share_at_least(scores, budget, least)
+    for i in range(len(least)):
+        least[i] = 0
     return given
 
 
@@ -217,8 +208,8 @@ def test_wrong(exercise, answer, hint):
 def test_ties_of_remainders_are_not_asked():
     """Any order among equal remainders is right, so no case may depend on one."""
 
-    def later_first(scores, budget, room):
-        backwards = solution.share(scores[::-1], budget, room[::-1])
+    def later_first(scores, budget, least):
+        backwards = solution.share_at_least(scores[::-1], budget, least[::-1])
         return backwards[::-1]
 
-    assert check.ch12.share(later_first).passed
+    assert check.ch12.share_at_least(later_first).passed == len(check.ch12.share_at_least.cases)

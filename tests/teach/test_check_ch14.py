@@ -1,8 +1,8 @@
 """Chapter 14's checkers: the references pass, each wrong answer fails with its mistake named."""
 
 import random
-from itertools import combinations
-from math import floor
+from itertools import product
+from math import comb, floor
 from statistics import mean
 
 import pytest
@@ -15,6 +15,7 @@ from tests.teach.museum import Museum
 
 MUSEUM = Museum(check.ch14, solution)
 IMPORTS = (
+    "from math import comb\n"
     "from rigl_edu.lab.verdict import sample, welch\n"
     "from rigl_edu.sparse import cosine_fraction, drop_count"
 )
@@ -33,76 +34,68 @@ def test_exercises():
 
 
 def test_a_fraction_or_a_numpy_number_is_a_number():
-    assert check.ch14.total_moves(lambda *x: float(solution.total_moves(*x)), quiet=True)
+    assert check.ch14.last_move(lambda *x: float(solution.last_move(*x)), quiet=True)
 
 
-# --- moves ----------------------------------------------------------------------------------------
+# --- the last move --------------------------------------------------------------------------------
 
 
-@MUSEUM.wrong("total_moves", "not at step 0")
-def from_step_zero(active, every, until, fraction):
-    return sum(
-        drop_count(cosine_fraction(t, until, fraction), active) for t in range(0, until, every)
-    )
+def last(moves, steps=lambda every, until: range(every, until, every)):
+    def last_move(active, every, until, fraction):
+        def share(t):
+            return cosine_fraction(t, until, fraction)
+
+        return max((t for t in steps(every, until) if moves(share(t), active)), default=0)
+
+    return last_move
 
 
-@MUSEUM.wrong("total_moves", "falls along the cosine")
-def no_cosine(active, every, until, fraction):
-    return sum(floor(fraction * active) for t in range(every, until, every))
+def test_a_bare_floor_will_do():
+    assert check.ch14.last_move(last(lambda f, active: floor(f * active) > 0), quiet=True)
 
 
-@MUSEUM.wrong("total_moves", "Round down at each rewiring")
-def never_rounded(active, every, until, fraction):
-    return sum(active * cosine_fraction(t, until, fraction) for t in range(every, until, every))
+MUSEUM.hang("last_move", "the_last_rewiring", "the last rewiring", last(lambda f, active: True))
+MUSEUM.hang("last_move", "rounded", "half a weight", last(lambda f, active: round(f * active)))
+MUSEUM.hang("last_move", "more_than_one", "exactly one", last(lambda f, active: f * active > 1))
+MUSEUM.hang(
+    "last_move",
+    "at_every_step",
+    "Only multiples of `every`",
+    last(drop_count, lambda every, until: range(1, until)),
+)
 
 
-@MUSEUM.wrong("total_moves", "Round each rewiring, then add")
-def rounded_once(active, every, until, fraction):
-    return floor(never_rounded(active, every, until, fraction))
-
-
-@MUSEUM.wrong("total_moves", "number of rewirings")
-def rewirings(active, every, until, fraction):
-    return len(range(every, until, every))
-
-
-@MUSEUM.wrong("total_moves", "one rewiring")
-def the_first_only(active, every, until, fraction):
-    return drop_count(cosine_fraction(every, until, fraction), active)
-
-
-@MUSEUM.wrong("total_moves", "Only each `every`-th one")
-def at_every_step(active, every, until, fraction):
-    return sum(drop_count(cosine_fraction(t, until, fraction), active) for t in range(1, until))
-
-
-@MUSEUM.wrong("total_moves", "both halves")
-def drops_and_grows(active, every, until, fraction):
-    return 2 * solution.total_moves(active, every, until, fraction)
-
-
-@MUSEUM.wrong("total_moves", "`active` stays the same")
-def the_layer_shrinks(active, every, until, fraction):
-    total = 0
+@MUSEUM.wrong("last_move", "the first rewiring that moves nothing")
+def first_without(active, every, until, fraction):
     for t in range(every, until, every):
-        k = drop_count(cosine_fraction(t, until, fraction), active)
-        total, active = total + k, active - k
-    return total
+        if drop_count(cosine_fraction(t, until, fraction), active) == 0:
+            return t
+    return 0
 
 
-@MUSEUM.wrong("total_moves", "`drop_count` knows")
-def bare_floor(active, every, until, fraction):
-    return sum(
-        floor(active * cosine_fraction(t, until, fraction)) for t in range(every, until, every)
-    )
+@MUSEUM.wrong("last_move", "how many rewirings")
+def counts_them(active, every, until, fraction):
+    return solution.last_move(active, every, until, fraction) // every
 
 
-@MUSEUM.wrong("total_moves", "returned nothing")
+@MUSEUM.wrong("last_move", "not along a straight line")
+def straight(active, every, until, fraction):
+    line = [t for t in range(every, until, every) if fraction * (1 - t / until) * active >= 1]
+    return max(line, default=0)
+
+
+@MUSEUM.wrong("last_move", "`until` itself")
+def the_end(active, every, until, fraction):
+    found = solution.last_move(active, every, until, fraction)
+    return until if found == until - every else found
+
+
+@MUSEUM.wrong("last_move", "return 0")
 def nothing(active, every, until, fraction):
-    pass
+    return solution.last_move(active, every, until, fraction) or None
 
 
-# --- the winner's curse ---------------------------------------------------------------------------
+# --- the best of k runs ---------------------------------------------------------------------------
 
 
 @MUSEUM.wrong("expected_best", "better on average")
@@ -110,7 +103,7 @@ def the_mean(accuracies, k):
     return mean(accuracies)
 
 
-@MUSEUM.wrong("expected_best", "need not find it")
+@MUSEUM.wrong("expected_best", "need not have it")
 def the_maximum(accuracies, k):
     return max(accuracies) if k > 1 else mean(accuracies)
 
@@ -120,26 +113,37 @@ def the_worst(accuracies, k):
     return -solution.expected_best([-value for value in accuracies], k)
 
 
-@MUSEUM.wrong("expected_best", "with replacement")
-def without_replacement(accuracies, k):
-    return mean(max(chosen) for chosen in combinations(accuracies, k))
+@MUSEUM.wrong("expected_best", "That is the page's sum")
+def with_replacement(accuracies, k):
+    return mean(max(draw) for draw in product(accuracies, repeat=k))
 
 
-@MUSEUM.wrong("expected_best", "as a simulation is")
+@MUSEUM.wrong("expected_best", "the mean of the k best runs")
+def mean_of_the_best(accuracies, k):
+    return mean(accuracies) if k == 1 else mean(sorted(accuracies)[-k:])
+
+
+@MUSEUM.wrong("expected_best", "a simulation")
 def simulation(accuracies, k):
     draw = random.Random(0)
-    return mean(max(draw.choices(accuracies, k=k)) for _ in range(5000))
+    return mean(max(draw.sample(accuracies, k=k)) for _ in range(5000))
 
 
 @MUSEUM.wrong("expected_best", "Sort the values first")
 def unsorted(accuracies, k):
-    n = len(accuracies)
-    return sum(v * (((i + 1) / n) ** k - (i / n) ** k) for i, v in enumerate(accuracies))
+    ways = sum(v * comb(i, k - 1) for i, v in enumerate(accuracies))
+    return ways / comb(len(accuracies), k)
 
 
 @MUSEUM.wrong("expected_best", "keep both")
 def without_duplicates(accuracies, k):
     return solution.expected_best(set(accuracies), k)
+
+
+@MUSEUM.wrong("expected_best", "sort a copy")
+def sorts_in_place(accuracies, k):
+    accuracies.sort()
+    return solution.expected_best(accuracies, k)
 
 
 # --- little, large, or unknown --------------------------------------------------------------------

@@ -1,12 +1,9 @@
 """Chapter 15's checkers: the references pass, each wrong answer fails with its mistake named."""
 
-from statistics import mean, pstdev, stdev
-
 import pytest
 
-from rigl_edu.lab.verdict import t95
-from rigl_edu.teach import check, show_source
-from rigl_edu.teach.check.result import EXERCISES
+from rigl_edu.lab.verdict import Difference, Sample, judge, t95, welch
+from rigl_edu.teach import check
 from rigl_edu.teach.solutions import ch15 as solution
 from tests.teach.museum import Museum
 
@@ -14,144 +11,130 @@ MUSEUM = Museum(check.ch15, solution)
 wrong = MUSEUM.wrong
 
 
-@pytest.mark.parametrize("exercise", ["verdict", "interval", "groups"])
-def test_the_reference_passes(exercise):
-    checker = getattr(check.ch15, exercise)
-    result = checker(getattr(solution, exercise), quiet=True)
-    assert result and result.passed == result.cases == len(checker.cases)
+def test_references():
+    MUSEUM.the_references_pass()
 
 
-def test_the_shown_solutions_run_as_they_stand():
-    shown = "\n\n".join(
-        str(show_source(getattr(solution, name))).split("```python\n")[1].rstrip("`\n")
-        for name in ("verdict", "interval", "groups")
-    )
-    names = {}
-    exec("from math import sqrt\nfrom statistics import mean, variance\n", names)
-    exec("from rigl_edu.lab.verdict import t95\n" + shown, names)
-    for exercise in ("verdict", "interval", "groups"):
-        assert getattr(check.ch15, exercise)(names[exercise], quiet=True)
+def test_shown_solutions():
+    MUSEUM.the_shown_solutions_run("from math import sqrt\nfrom rigl_edu.lab.verdict import t95")
 
 
-def test_each_exercise_has_wrong_answers_and_hints():
-    mine = [exercise for exercise in EXERCISES.values() if exercise.name.startswith("ch15.")]
-    assert len(mine) == 3
-    for exercise in mine:
-        name = exercise.name.split(".")[1]
-        assert sum(entry.values[0] == name for entry in MUSEUM.entries) >= 3
-        assert len(exercise.clues) >= 3 and exercise.minutes > 0
+def test_exercises():
+    MUSEUM.is_complete()
 
 
-# --- the verdict ----------------------------------------------------------------------------------
+# --- the margins ----------------------------------------------------------------------------------
 
 
-@wrong("verdict", "the words are 'holds'")
-def true_or_false(low, high, lowest, highest):
-    return lowest < low and high < highest
+@pytest.mark.parametrize("low, high", [(0.2, 0.6), (-0.1, 0.5), (-0.9, -0.4)])
+def test_the_margins_are_where_the_packages_verdict_turns(low, high):
+    found = Difference((low + high) / 2, (high - low) / 2)
+    fails, holds = solution.margins(low, high)
+    for m, word in (
+        (fails - 0.01, "does not hold"),
+        (fails + 0.01, "undecided"),
+        (holds - 0.01, "undecided"),
+        (holds + 0.01, "holds"),
+    ):
+        assert m < 0 or judge(found, -m, m) == word
 
 
-@wrong("verdict", "the middle alone decides nothing")
-def by_the_middle(low, high, lowest, highest):
-    return "holds" if lowest < (low + high) / 2 < highest else "does not hold"
+def sorted_ends(low, high):
+    return sorted((abs(low), abs(high)))
 
 
-@wrong("verdict", "that speaks for the claim")
-def no_room_for_doubt(low, high, lowest, highest):
-    return "holds" if lowest < low and high < highest else "does not hold"
+@wrong("margins", "The first is the smaller")
+def the_other_order(low, high):
+    return solution.margins(low, high)[::-1]
 
 
-@wrong("verdict", "look at both ends")
-def lower_end_only(low, high, lowest, highest):
-    if low > lowest:
-        return "holds"
-    return "does not hold" if high < lowest else "undecided"
+@wrong("margins", "the first number is 0")
+def ends_by_size(low, high):
+    return tuple(sorted_ends(low, high))
 
 
-@wrong("verdict", "too high is outside too")
-def too_low_only(low, high, lowest, highest):
-    if lowest < low and high < highest:
-        return "holds"
-    return "does not hold" if high < lowest else "undecided"
+@wrong("margins", "the larger |end| decides")
+def the_smaller_end(low, high):
+    return solution.margins(low, high)[0], sorted_ends(low, high)[0]
 
 
-@wrong("verdict", "the truth may well be inside")
-def must_fit_in(low, high, lowest, highest):
-    if high - low > highest - lowest:
-        return "does not hold"
-    return solution.verdict(low, high, lowest, highest)
+@wrong("margins", "counts as its size")
+def as_they_are(low, high):
+    return (0, solution.margins(low, high)[1]) if low < 0 < high else (low, high)
 
 
-@wrong("verdict", "returned nothing")
-def nothing(low, high, lowest, highest):
-    pass
+@wrong("margins", "The middle decides nothing")
+def by_the_middle(low, high):
+    return abs(low + high) / 2, solution.margins(low, high)[1]
 
 
-# --- the interval ---------------------------------------------------------------------------------
+@wrong("margins", "half the width")
+def by_the_width(low, high):
+    return solution.margins(low, high)[0], (high - low) / 2
 
 
-def around(first, second, half_width):
-    middle = mean(first) - mean(second)
-    return middle - half_width, middle + half_width
+@wrong("margins", "two margins")
+def one_margin(low, high):
+    return max(abs(low), abs(high))
 
 
-def degrees_of(a, b, first, second):
-    return (a + b) ** 2 / (a**2 / (len(first) - 1) + b**2 / (len(second) - 1))
+# --- seeds ----------------------------------------------------------------------------------------
 
 
-def variances(first, second, spread=stdev):
-    return spread(first) ** 2 / len(first), spread(second) ** 2 / len(second)
+def test_it_is_where_the_packages_interval_is_short_enough():
+    def mine(first, second, difference):
+        n = 3
+        while welch(Sample(n, 0, first), Sample(n, 0, second)).half_width >= abs(difference):
+            n += 1
+        return n
+
+    assert check.ch15.seeds_needed(mine, quiet=True)
 
 
-@wrong("interval", "right for many runs, too narrow for three")
-def two_standard_errors(first, second):
-    a, b = variances(first, second)
-    return around(first, second, 2 * (a + b) ** 0.5)
+def counting(
+    degrees=lambda a, b, n: (a + b) ** 2 / (a**2 / (n - 1) + b**2 / (n - 1)),
+    factor=t95,
+    variance=lambda a, b: a + b,
+    least=3,
+    size=abs,
+):
+    def seeds_needed(first, second, difference):
+        n = least
+        while n < 1000:
+            a, b = first**2 / n, second**2 / n
+            if factor(degrees(a, b, n)) * variance(a, b) ** 0.5 < size(difference):
+                break
+            n += 1
+        return n
+
+    return seeds_needed
 
 
-@wrong("interval", "quantile of the normal distribution")
-def normal(first, second):
-    a, b = variances(first, second)
-    return around(first, second, 1.645 * (a + b) ** 0.5)
+for name, hint, part in (
+    ("two", "It has 2 in place", {"factor": lambda degrees: 2}),
+    ("normal", "quantile of the normal distribution", {"factor": lambda degrees: 1.645}),
+    ("standard_error", "t times as long", {"factor": lambda degrees: 1}),
+    ("one_side", "Variances of both sides", {"variance": lambda a, b: a}),
+    ("equal_spreads", "use Welch's", {"degrees": lambda a, b, n: 2 * n - 2}),
+    ("two_seeds", "fewer than three seeds", {"least": 2}),
+    ("with_its_sign", "It gave 1000", {"size": float}),
+):
+    MUSEUM.hang("seeds_needed", name, hint, counting(**part))
 
 
-@wrong("interval", "That divides by n")
-def population(first, second):
-    a, b = variances(first, second, pstdev)
-    return around(first, second, t95(degrees_of(a, b, first, second)) * (a + b) ** 0.5)
+@wrong("seeds_needed", "the number of all runs")
+def both_sides(first, second, difference):
+    return 2 * solution.seeds_needed(first, second, difference)
 
 
-@wrong("interval", "divide each variance by it")
-def spread_of_runs(first, second):
-    a, b = stdev(first) ** 2, stdev(second) ** 2
-    return around(first, second, t95(degrees_of(a, b, first, second)) * (a + b) ** 0.5)
+@wrong("seeds_needed", "One too few")
+def one_too_few(first, second, difference):
+    return solution.seeds_needed(first, second, difference) - 1
 
 
-@wrong("interval", "are for equal spreads")
-def student(first, second):
-    a, b = variances(first, second)
-    return around(first, second, t95(len(first) + len(second) - 2) * (a + b) ** 0.5)
-
-
-@wrong("interval", "The interval is t times as wide")
-def standard_error(first, second):
-    a, b = variances(first, second)
-    return around(first, second, (a + b) ** 0.5)
-
-
-@wrong("interval", "first minus second")
-def reversed_sign(first, second):
-    return solution.interval(second, first)
-
-
-@wrong("interval", "return (low, high)")
-def high_first(first, second):
-    return solution.interval(first, second)[::-1]
-
-
-@wrong("interval", "two numbers")
-def half_width_only(first, second):
-    low, high = solution.interval(first, second)
-    return (high - low) / 2
+@wrong("seeds_needed", "a number of seeds is whole")
+def a_part_of_a_seed(first, second, difference):
+    return 1.645**2 * (first**2 + second**2) / difference**2
 
 
 # --- what may be compared -------------------------------------------------------------------------

@@ -60,36 +60,94 @@ def forgets_empty_rows(matrix):
     )
 
 
+@MUSEUM.wrong("compressed_rows", "An empty row has a start as well")
+def one_start_for_each_row_with_values(matrix):
+    values, columns, starts = solution.compressed_rows(matrix)
+    return values, columns, sorted(set(starts))
+
+
+@MUSEUM.wrong("compressed_rows", "begins with 0")
+def ends(matrix):
+    values, columns, starts = solution.compressed_rows(matrix)
+    return values, columns, starts[1:]
+
+
+@MUSEUM.wrong("compressed_rows", "the row of each value")
+def coordinates(matrix):
+    values, columns, _ = solution.compressed_rows(matrix)
+    return values, columns, matrix.nonzero()[:, 0].tolist()
+
+
+@MUSEUM.wrong("compressed_rows", "leave them out")
+def with_zeros(matrix):
+    rows, width = matrix.shape
+    starts = [r * width for r in range(rows + 1)]
+    return matrix.flatten().tolist(), list(range(width)) * rows, starts
+
+
+@MUSEUM.wrong("compressed_rows", "The order is")
+def columns_first(matrix):
+    values, columns, starts = solution.compressed_rows(matrix)
+    return columns, values, starts
+
+
+@MUSEUM.wrong("compressed_rows", "keep their signs")
+def sizes(matrix):
+    return solution.compressed_rows(matrix.abs())
+
+
+@MUSEUM.wrong("compressed_rows", "not from 1")
+def columns_from_one(matrix):
+    values, columns, starts = solution.compressed_rows(matrix)
+    return values, [c + 1 for c in columns], starts
+
+
+@MUSEUM.wrong("compressed_rows", "These are rows")
+def rows_for_columns(matrix):
+    values, _, starts = solution.compressed_rows(matrix)
+    return values, matrix.nonzero()[:, 0].tolist(), starts
+
+
 @MUSEUM.wrong("compressed_rows", "three lists")
 def a_tensor(matrix):
     return matrix.to_sparse_csr()
 
 
-@MUSEUM.wrong("product", "x[columns[i]], not x[i]")
-def forgets_columns(values, columns, starts, x):
+def scatter(number=lambda g, row, column, i: g[row], stop=0, add=True):
+    def product_back(values, columns, starts, width, g):
+        result = [0.0] * width
+        for row, (start, end) in enumerate(zip(starts, starts[1:], strict=False)):
+            for i in range(start, end - stop):
+                old = result[columns[i]] if add else 0.0
+                result[columns[i]] = old + values[i] * number(g, row, columns[i], i)
+        return result
+
+    return product_back
+
+
+def test_the_parts_of_the_wrong_products_are_right_by_themselves():
+    assert ch16.product_back(scatter(), quiet=True)
+
+
+for name, hint, part in (
+    ("by_column", "this takes g[columns[i]]", {"number": lambda g, row, column, i: g[column]}),
+    ("by_entry", "this takes g[i]", {"number": lambda g, row, column, i: g[i]}),
+    ("overwrites", "do not overwrite", {"add": False}),
+    ("stops_early", "last entry of each row is missing", {"stop": 1}),
+):
+    MUSEUM.hang("product_back", name, hint, scatter(**part))
+
+
+@MUSEUM.wrong("product_back", "the page's product")
+def forward(values, columns, starts, width, g):
     pairs = zip(starts, starts[1:], strict=False)
-    return [sum(values[i] * x[i] for i in range(a, b)) for a, b in pairs]
+    return [sum(values[i] * g[columns[i]] for i in range(a, b)) for a, b in pairs]
 
 
-@MUSEUM.wrong("product", "must not be left out")
-def skips_empty_rows(values, columns, starts, x):
-    pairs = zip(starts, starts[1:], strict=False)
-    return [sum(values[i] * x[columns[i]] for i in range(a, b)) for a, b in pairs if b > a]
-
-
-@MUSEUM.wrong("product", "the transpose's product")
-def transposed(values, columns, starts, x):
-    result = [0.0] * len(x)
-    for row, (a, b) in enumerate(zip(starts, starts[1:], strict=False)):
-        for i in range(a, b):
-            result[columns[i]] += values[i] * x[row]
-    return result
-
-
-@MUSEUM.wrong("product", "last entry of each row is missing")
-def stops_early(values, columns, starts, x):
-    pairs = zip(starts, starts[1:], strict=False)
-    return [sum(values[i] * x[columns[i]] for i in range(a, b - 1)) for a, b in pairs]
+@MUSEUM.wrong("product_back", "must not be left out")
+def skips_empty_columns(values, columns, starts, width, g):
+    result = solution.product_back(values, columns, starts, width, g)
+    return [entry for c, entry in enumerate(result) if c in columns]
 
 
 @MUSEUM.wrong("move", "other connections' momentum")

@@ -39,48 +39,66 @@ def top(scores, keep):
     return mask.scatter(-1, scores.topk(keep, -1).indices, True)
 
 
-# --- explored -------------------------------------------------------------------------------------
+# --- newly explored -------------------------------------------------------------------------------
 
 
-@MUSEUM.wrong("explored", "density of the last mask")
-def the_last(masks):
-    return masks[-1].float().mean()
+def test_a_tensor_of_counts_is_a_list():
+    mine = lambda masks: torch.tensor(solution.newly_explored(masks))  # noqa: E731
+    assert check.ch17.newly_explored(mine, quiet=True)
 
 
-@MUSEUM.wrong("explored", "union, not sum")
-def counted_twice(masks):
-    return sum(mask.sum() for mask in masks) / masks[0].numel()
+@MUSEUM.wrong("newly_explored", "with the one before")
+def since_the_last(masks):
+    return [int(masks[0].sum())] + [
+        int((b & ~a).sum()) for a, b in zip(masks, masks[1:], strict=False)
+    ]
 
 
-@MUSEUM.wrong("explored", "what *all* masks had")
-def intersection(masks):
-    return torch.stack(masks).all(0).float().mean()
+@MUSEUM.wrong("newly_explored", "with the first one only")
+def since_the_first(masks):
+    return [int(masks[0].sum())] + [int((mask & ~masks[0]).sum()) for mask in masks[1:]]
 
 
-@MUSEUM.wrong("explored", "Divide by all positions")
-def of_active(masks):
-    return torch.stack(masks).any(0).sum() / masks[0].sum()
+@MUSEUM.wrong("newly_explored", "positions are new too")
+def first_adds_none(masks):
+    return [0, *solution.newly_explored(masks)[1:]]
 
 
-@MUSEUM.wrong("explored", "That is a count")
-def a_count(masks):
-    return torch.stack(masks).any(0).sum()
+@MUSEUM.wrong("newly_explored", "the first one too")
+def without_the_first(masks):
+    return solution.newly_explored(masks)[1:]
 
 
-@MUSEUM.wrong("explored", "explored too")
-def only_new(masks):
-    return (torch.stack(masks).any(0) & ~masks[0]).float().mean()
+@MUSEUM.wrong("newly_explored", "How many does each mask add")
+def so_far(masks):
+    return [int(torch.stack(masks[: i + 1]).any(0).sum()) for i in range(len(masks))]
 
 
-@MUSEUM.wrong("explored", "in place")
+@MUSEUM.wrong("newly_explored", "These are shares")
+def shares(masks):
+    return [n / masks[0].numel() for n in solution.newly_explored(masks)]
+
+
+@MUSEUM.wrong("newly_explored", "how many each mask has")
+def all_of_each(masks):
+    return [int(mask.sum()) for mask in masks]
+
+
+@MUSEUM.wrong("newly_explored", "in place")
 def in_place(masks):
-    ever = masks[0]
-    for mask in masks:
+    ever, new = masks[0], [int(masks[0].sum())]
+    for mask in masks[1:]:
+        new.append(int((mask & ~ever).sum()))
         ever |= mask
-    return ever.float().mean()
+    return new
 
 
-@MUSEUM.wrong("explored", "returned nothing")
+@MUSEUM.wrong("newly_explored", "a list of 3 numbers")
+def the_rate(masks):
+    return torch.stack(masks).any(0).float().mean()
+
+
+@MUSEUM.wrong("newly_explored", "returned nothing")
 def nothing(masks):
     pass
 

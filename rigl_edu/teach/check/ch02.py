@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil, floor
 from typing import Any
 
 import torch
@@ -127,6 +128,14 @@ def _same(given: Sequence[Tensor], masks: Sequence[Tensor]) -> bool:
     return all(g.bool().equal(m) for g, m in zip(given, masks, strict=True))
 
 
+def _miscounted(count: int, exact: float) -> str:
+    if count == floor(exact) - 1:
+        return "A comparison with > leaves out the weight at the threshold: count instead."
+    if count in (floor(exact), ceil(exact)):
+        return f"{exact:.1f} is rounded to the nearest whole number, neither down nor up."
+    return "A comparison with a threshold takes or leaves all weights that tie: count instead."
+
+
 def _prunes(name: str, weights: list[Tensor], density: float) -> Case:
     total = sum(w.numel() for w in weights)
     wanted = round(density * total)
@@ -158,15 +167,15 @@ def _prunes(name: str, weights: list[Tensor], density: float) -> Case:
         if count == total - wanted:
             return f"{count} ones: that is what should go. A mask is 1 where a weight stays."
         if count != wanted:
-            return (
-                f"{count} ones of {total}; density {density} leaves {wanted}. A comparison with a "
-                "threshold takes or leaves all weights that tie: count instead."
-            )
+            return f"{count} ones of {total}, not {wanted}. {_miscounted(count, density * total)}"
         flat = torch.cat([w.abs().flatten() for w in weights])
         on = torch.cat([mask.bool().flatten() for mask in given])
         kept, gone = float(flat[on].min()), float(flat[~on].max())
         if gone > kept:
-            return f"A weight of size {gone:.3f} went while one of {kept:.3f} stayed."
+            return (
+                f"A weight of size {gone:.3f} went while one of {kept:.3f} stayed. Compare the "
+                "sizes as they are, all layers in one ranking."
+            )
         return ""
 
     return Case(name, test)
@@ -186,8 +195,8 @@ prune_globally = Exercise(
         "`kept = zeros(N, bool); kept[sizes.topk(round(density * N)).indices] = True`",
     ),
     cases=(
-        _prunes("three layers of different scale", _network(0), 0.4),
-        _prunes("another density", _network(1), 0.15),
+        _prunes("three layers of different scale", _network(1), 0.15),  # 15.3 weights
+        _prunes("another density", _network(0), 0.4),  # 40.8
         _prunes("a layer that is emptied", _network(2, (1.0, 1e-4, 1.0)), 0.2),
         _prunes("ties", [w.mul(2).round() for w in _network(3)], 0.3),
     ),

@@ -78,6 +78,14 @@ rounds_needed = Exercise(
                 "more: compare with a slack of 1e-9."
             },
         ),
+        _needs(
+            48.9,
+            0.2,
+            {
+                3: "After 3 rounds 48.8 % are gone, which is not yet 48.9: round nothing on the "
+                "way, and allow a slack of 1e-9, not more."
+            },
+        ),
     ),
 )
 
@@ -192,6 +200,7 @@ next_ticket = Exercise(
         _next("the book's layer", _book()),
         _next("a layer that is half gone", _half_gone()),
         _next("one-shot: fraction 0.75", _book(0.75)),
+        _next("a fraction that does not come out even", _book(0.3)),
     ),
 )
 

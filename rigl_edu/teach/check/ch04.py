@@ -227,6 +227,12 @@ def _union(tensors: tuple[Tensor, Tensor, Tensor], p: float) -> float:
     return shared / (2 * k - shared)
 
 
+def _other_k(tensors: tuple[Tensor, Tensor, Tensor], k: int) -> list[tuple[float, str]]:
+    first, second, mask = tensors
+    share = sparse.overlap(first, second, k / int(mask.sum()), mask)
+    return [(share, f"It took the largest {k}. Round p × active to the nearest whole number.")]
+
+
 shared_largest = Exercise(
     name="ch04.shared_largest",
     task="`shared_largest(first, second, mask, p)`: R_p. Of the active positions (`mask`, bool) "
@@ -270,6 +276,8 @@ shared_largest = Exercise(
             ],
         ),
         _overlap("the book's layer", _book(), 0.25, []),
+        _overlap("k = round(2.4)", _book(), 0.2, _other_k(_book(), 3)),
+        _overlap("k = round(3.6)", _book(), 0.3, _other_k(_book(), 3)),
         _overlap("p = 1", _book(), 1.0, []),
     ),
 )

@@ -116,6 +116,9 @@ def _shares(
             i = full[0]
             return f"Layer {i} gets {given[i]:.2f} weights and has only {sizes[i]}."
         budget = density * sum(sizes)
+        off = max(abs(a - b) for a, b in zip(given, right, strict=True))
+        if off < 1 and all(n == int(n) for n in given):
+            return "These are rounded. Return the exact shares; rounding is the next exercise."
         if not _close(sum(given), budget):
             return f"Together {sum(given):.2f} weights; the budget is {budget:.2f}."
         return (
@@ -220,7 +223,7 @@ def _wholes(name: str, exact: Sequence[float], hints: Mapping[str, Sequence[int]
                 return hint
         total = round(sum(exact))
         if sum(given) != total:
-            return f"Together {sum(given)}, but the shares add up to {total}."
+            return f"Together {sum(given)}; the shares add up to {sum(exact):g}, rounded {total}."
         return f"It gave {given}; right is {right}: the largest remainders get one more."
 
     return Case(name, test)
@@ -268,6 +271,8 @@ whole = Exercise(
             [100.1, 3.4, 2.5],
             {"The largest remainder counts, not the largest layer.": [101, 3, 2]},
         ),
+        _wholes("the sum is rounded up", [4.6, 3.75, 2.35], {}),
+        _wholes("the sum is rounded down", [2.45, 5.5, 2.35], {}),
     ),
 )
 

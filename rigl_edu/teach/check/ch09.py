@@ -97,14 +97,20 @@ def _not_a_mask(given: object, like: Tensor) -> str:
 
 def _grown(answer: Answer, kept: Tensor, k: int, seed: int) -> tuple[Tensor, str]:
     """The new positions, and what is wrong with the answer as a mask."""
-    given, copy = answer(kept.clone(), k, _generator(seed)), kept.clone()
+    mine, copy = kept.clone(), kept.clone()
+    given = answer(mine, k, _generator(seed))
     problem = _not_a_mask(given, kept)
     if problem:
         return kept, problem
+    if not mine.equal(copy):
+        return kept, "It changed `kept` in place: work on a clone."
     new = given.bool()
     if k and not (new & copy).any() and int(new.count_nonzero()) == k:
         return kept, "These are only the new positions; the result should have the kept ones too."
     gone = copy & ~new
+    empty = int((~copy).count_nonzero())
+    if k and not (new & copy).any() and int(new.count_nonzero()) == empty - k:
+        return kept, "This is the mask turned round: 1 where a weight is, 0 where it is empty."
     if gone.any():
         return kept, f"Growing turned off {places(gone)}, which were kept."
     return new & ~copy, ""
@@ -119,6 +125,8 @@ def _always_k(answer: Answer) -> str:
         counts.append(int(grown.count_nonzero()))
     if set(counts) == {3}:
         return ""
+    if len(set(counts)) == 1:
+        return f"Asked for k = 3 it always grew {counts[0]}."
     if max(counts) > 3:
         return (
             f"In 40 tries it grew between {min(counts)} and {max(counts)} weights. A coin flip for "
@@ -131,10 +139,16 @@ def _always_k(answer: Answer) -> str:
 
 
 def _reproducible(answer: Answer) -> str:
-    kept = _kept()
+    kept, one = _kept(), _generator(7)
     first, problem = _grown(answer, kept, 3, 7)
     if problem:
         return problem
+    draws = [answer(kept.clone(), 3, one).bool() for _ in range(5)]
+    if all(draw.equal(draws[0]) for draw in draws):
+        return (
+            "Five draws, one after the other from one generator, gave the same positions. Draw "
+            "with `generator`: neither fixed positions nor a generator of your own."
+        )
     if not all(_grown(answer, kept, 3, 7)[0].equal(first) for _ in range(5)):
         return (
             "The same generator gave different positions: draw with `generator=generator`, not "
@@ -171,8 +185,12 @@ def _all_of_it(answer: Answer) -> str:
     kept = _kept()
     for k in (0, int((~kept).count_nonzero())):
         grown, problem = _grown(answer, kept, k, 0)
-        if problem or int(grown.count_nonzero()) != k:
-            return problem or f"Asked for k = {k} it grew {int(grown.count_nonzero())}."
+        count = int(grown.count_nonzero())
+        if problem or count != k:
+            why = (
+                "Did kept positions win? Their score must be below any other." if count < k else ""
+            )
+            return problem or f"Asked for k = {k} it grew {count}. {why}".rstrip()
     return ""
 
 
@@ -208,30 +226,75 @@ grow_at_random = Exercise(
 # --- 3: dropping by sign --------------------------------------------------------------------------
 
 
-def _reference(
-    weight: Tensor, mask: Tensor, fraction: float, rounded: Callable[[float], int] = floor
+def _down(number: float) -> int:
+    return floor(number + 1e-9)
+
+
+def _up(number: float) -> int:
+    return ceil(number - 1e-9)
+
+
+def _signs(weight: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    return mask & (weight >= 0), mask & (weight < 0)
+
+
+def _without(
+    scores: Tensor,
+    sides: tuple[Tensor, Tensor],
+    fraction: float,
+    rounded: Callable[[float], int] = _down,
 ) -> Tensor:
-    kept = mask
-    for side in (mask & (weight >= 0), mask & (weight < 0)):
-        k = rounded(fraction * int(side.count_nonzero()) + 1e-9)
-        kept = kept & (~side | sparse.drop(weight.abs(), side, min(k, int(side.sum()))))
+    """All positions but the dropped: of each side its fraction, lowest scores first."""
+    kept = torch.ones_like(sides[0])
+    for side in sides:
+        k = rounded(fraction * int(side.count_nonzero()))
+        kept = kept & (~side | sparse.drop(scores, side, k))
     return kept
 
 
-def _most_negative(weight: Tensor, mask: Tensor, fraction: float) -> Tensor:
-    negative = mask & (weight < 0)
-    k = sparse.drop_count(fraction, int(negative.count_nonzero()))
-    return ~negative | sparse.drop(weight, negative, k)
+def _slips(weight: Tensor, mask: Tensor, fraction: float) -> list[tuple[str, Tensor]]:
+    """What a mistake is called, and what it leaves."""
+    size, (positive, negative) = weight.abs(), _signs(weight, mask)
+    above, below = mask & (weight > 0), mask & (weight <= 0)
+    together = _down(fraction * int(mask.count_nonzero()))
+    zero = (
+        f"What of the active weights that are exactly 0, at {places(mask & (weight == 0))}? They "
+        "do least and go first: count a 0 as positive, and only as that."
+    )
+    down = "Round down: floor(fraction × the number of that sign)."
+    return [
+        (
+            "It dropped the largest |w| of each sign; those nearest to 0 go.",
+            _without(-size, (positive, negative), fraction),
+        ),
+        (
+            "It dropped the smallest |w| of all. Here each sign loses its own fraction: "
+            f"{fraction} of the positive ones and {fraction} of the negative ones.",
+            sparse.drop(size, mask, together),
+        ),
+        (down, _without(size, (positive, negative), fraction, _up)),
+        (down, _without(size, (positive, negative), fraction, round)),
+        (zero, _without(size, (above, negative), fraction)),
+        (zero, _without(size, (above, below), fraction)),
+        (zero, _without(size, (positive, below), fraction)),
+        (
+            "Positions off the mask took part. They are 0 there; only active weights have a sign.",
+            _without(size, (weight >= 0, weight < 0), fraction),
+        ),
+    ]
 
 
 def _drops(name: str, weight: Tensor, mask: Tensor, fraction: float) -> Case:
-    expected = _reference(weight, mask, fraction)
+    expected = mask & _without(weight.abs(), _signs(weight, mask), fraction)
 
     def test(answer: Answer) -> str:
-        given = answer(weight.clone(), mask.clone(), fraction)
+        inputs = weight.clone(), mask.clone()
+        given = answer(*inputs, fraction)
         problem = _not_a_mask(given, mask)
         if problem:
             return problem
+        if not inputs[0].equal(weight) or not inputs[1].equal(mask):
+            return "It changed its inputs in place: work on clones."
         kept = given.bool()
         if kept.equal(expected):
             return ""
@@ -243,34 +306,29 @@ def _drops(name: str, weight: Tensor, mask: Tensor, fraction: float) -> Case:
 def _what_went_wrong(
     weight: Tensor, mask: Tensor, fraction: float, kept: Tensor, expected: Tensor
 ) -> str:
-    k = sparse.drop_count(fraction, int(mask.count_nonzero()))
-    negative = mask & (weight < 0)
     if (kept & ~mask).any():
         return f"It turned on {places(kept & ~mask)}: dropping only turns off."
     if kept.equal(mask & ~expected):
         return "These are the dropped ones; return the mask of those that are kept."
-    if (kept & negative).equal(_most_negative(weight, mask, fraction) & negative) and not (
-        (kept & negative).equal(expected & negative)
+    for hint, left in _slips(weight, mask, fraction):
+        if kept.equal(mask & left):
+            return hint
+    signs = _signs(weight, mask)
+    if (kept & signs[1]).equal(signs[1] & _without(weight, signs, fraction)) and not (
+        (kept & signs[1]).equal(expected & signs[1])
     ):
         return (
             "It dropped the most negative weights, which are large. Of the negative ones those "
             "nearest to 0 go, the *largest* negative numbers. (Two public codes made this slip.)"
         )
-    if not ((kept != expected) & ~(mask & (weight == 0))).any() or (
-        int((weight[mask] == 0).sum()) and not (mask & ~kept & (weight == 0)).any()
-    ):
-        zeros = mask & (weight == 0)
-        return (
-            f"What of the active weights that are exactly 0, at {places(zeros)}? They do least "
-            "and go first: count a 0 as positive."
-        )
-    if kept.equal(sparse.drop(weight.abs(), mask, k)):
-        return (
-            "It dropped the smallest |w| of all. Here each sign loses its own fraction: "
-            f"{fraction} of the positive ones and {fraction} of the negative ones."
-        )
-    if kept.equal(_reference(weight, mask, fraction, ceil)):
-        return "Round down: floor(fraction × the number of that sign)."
+    for word, side in zip(("positive", "negative"), signs, strict=True):
+        n = int(side.count_nonzero())
+        gone, right = (int((side & ~after).count_nonzero()) for after in (kept, expected))
+        if gone != right:
+            return (
+                f"Of {n} {word} weights it dropped {gone}; right is floor({fraction} × {n}) = "
+                f"{right}."
+            )
     return f"It dropped {places(mask & ~kept) or 'nothing'}; right is {places(mask & ~expected)}."
 
 

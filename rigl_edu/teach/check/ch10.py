@@ -1,4 +1,4 @@
-"""Chapter 10, SNFS and DSR: a running mean, DSR's drop and its threshold, what SNFS can save."""
+"""Chapter 10, SNFS and DSR: a fair mean, DSR's drop and its thresholds, what SNFS can save."""
 
 from __future__ import annotations
 
@@ -22,25 +22,37 @@ def _blend(gradients: list[Tensor], keep: float, add: float, start: Tensor | Non
 
 
 def _mean(name: str, gradients: list[Tensor], decay: float) -> Case:
-    expected = _blend(gradients, decay, 1 - decay)
+    n = len(gradients)
+    plain = _blend(gradients, decay, 1 - decay)
+    expected = plain / (1 - decay**n)
     hints = {
+        "That is the page's mean, which starts at 0 and is too small at first. Divide it by what "
+        "its weights add up to.": plain,
+        "The weights of n gradients add up to 1 - decay ** n. One step too many or too few: after "
+        "one gradient divide by 1 - decay.": plain / (1 - decay ** (n + 1)),
+        "Divide once, at the end; M itself goes on without the division.": _divided_each_time(
+            gradients, decay
+        ),
         "The two factors are swapped: the old mean is kept by `decay`, the new gradient gets the "
-        "rest.": _blend(gradients, 1 - decay, decay),
+        "rest.": _blend(gradients, 1 - decay, decay) / (1 - decay**n),
         "That is SGD's buffer: it adds the whole gradient. A mean adds only `1 - decay` of it.": (
             _blend(gradients, decay, 1)
         ),
         "Each gradient counts the same here; the newest should count most.": torch.stack(
             gradients
         ).mean(0),
-        "It starts from the first gradient. Start from 0.": _blend(
-            gradients[1:], decay, 1 - decay, gradients[0]
-        ),
+        "It starts from the first gradient, which then counts too much. Start from 0 and divide "
+        "at the end.": _blend(gradients[1:], decay, 1 - decay, gradients[0]),
         "It takes |gradient| before the mean. Signs must cancel first, that is what removes "
-        "noise; |·| comes when positions are ranked.": _blend(
-            [g.abs() for g in gradients], decay, 1 - decay
+        "noise; |·| comes when positions are ranked.": (
+            _blend([g.abs() for g in gradients], decay, 1 - decay) / (1 - decay**n)
         ),
-        "The gradients come oldest first.": _blend(gradients[::-1], decay, 1 - decay),
+        "The gradients come oldest first.": (
+            _blend(gradients[::-1], decay, 1 - decay) / (1 - decay**n)
+        ),
+        "It multiplies by what the weights add up to; divide.": plain * (1 - decay**n),
     }
+    hints = {hint: wrong for hint, wrong in hints.items() if not torch.allclose(wrong, expected)}
 
     def test(answer: Answer) -> str:
         copies = [gradient.clone() for gradient in gradients]
@@ -57,9 +69,16 @@ def _mean(name: str, gradients: list[Tensor], decay: float) -> Case:
         for hint, wrong in hints.items():
             if torch.allclose(given, wrong, atol=1e-6):
                 return hint
-        return "The mean is not right; after one gradient g it must be (1 - decay) · g."
+        return "The mean is not right; of one gradient g it must be g, of equal ones that same one."
 
     return Case(name, test)
+
+
+def _divided_each_time(gradients: list[Tensor], decay: float) -> Tensor:
+    mean = torch.zeros_like(gradients[0])
+    for n, gradient in enumerate(gradients, 1):
+        mean = (decay * mean + (1 - decay) * gradient) / (1 - decay**n)
+    return mean
 
 
 def _gradients(n: int) -> list[Tensor]:
@@ -67,17 +86,19 @@ def _gradients(n: int) -> list[Tensor]:
     return list(torch.randn(n, 2, 3, generator=g))
 
 
-running_mean = Exercise(
-    name="ch10.running_mean",
-    task="`running_mean(gradients, decay)`: M after all gradients of the list, oldest first. M "
-    "starts at 0, and each gradient g makes it `decay * M + (1 - decay) * g`.",
-    minutes=5,
+fair_mean = Exercise(
+    name="ch10.fair_mean",
+    task="`fair_mean(gradients, decay)`: a running mean that is not too small at first. M starts "
+    "at 0, and each gradient g makes it `decay * M + (1 - decay) * g`, oldest first. In the end "
+    "divide M by the sum of the weights that the gradients have in it.",
+    minutes=10,
     difficulty=1,
     clues=(
-        "A loop over the list, with one tensor that is replaced at each turn.",
-        "`mean = 0 * gradients[0]` is a zero of the right shape.",
-        "`mean = decay * mean + (1 - decay) * gradient`, a new tensor each time, returned at the "
-        "end.",
+        "With which weight is the newest of n gradients in M? The one before it? Add them up.",
+        "1 - decay, (1 - decay) · decay, (1 - decay) · decay², ...: n of them add up to "
+        "1 - decay ** n.",
+        "A loop with `mean = decay * mean + (1 - decay) * gradient`, a new tensor each time, and "
+        "`mean / (1 - decay ** len(gradients))` at the end.",
     ),
     cases=(
         _mean("three gradients", _gradients(3), 0.9),
@@ -192,55 +213,115 @@ dsr_drop = Exercise(
     ),
 )
 
-# --- 3: the threshold -----------------------------------------------------------------------------
+# --- 3: the threshold finds its level -----------------------------------------------------------
 
 
-def _next(dropped: int, target: int, hints: dict[float, str]) -> Case:
-    expected = sparse.next_threshold(0.01, dropped, target)
+def _steer(
+    sizes: list[float],
+    threshold: float,
+    target: int,
+    times: int,
+    high: float = 1.1,
+    low: float = 0.9,
+    *,
+    equal: bool = False,
+    down: float = 0.5,
+) -> list[float]:
+    """H at each rewiring. Mistakes: `equal` drops weights of exactly H too, `down` of 2 rises."""
+    found = []
+    for _ in range(times):
+        found.append(threshold)
+        dropped = sum(size < threshold or (equal and size == threshold) for size in sizes)
+        if dropped > high * target:
+            threshold *= down
+        elif dropped < low * target:
+            threshold /= down
+    return found
+
+
+def _steers(
+    name: str, weights: list[float], threshold: float, target: int, times: int, hint: str = ""
+) -> Case:
+    """`hint` names the mistake that the case isolates."""
+    sizes = [abs(w) for w in weights]
+    right = _steer(sizes, threshold, target, times)
+    mistakes = {
+        "Compare |w|: a large negative weight is no small weight.": _steer(
+            weights, threshold, target, times
+        ),
+        "The first entry is the threshold that the first rewiring uses, the one that comes in.": (
+            _steer(sizes, threshold, target, times + 1)[1:]
+        ),
+        f"One entry a rewiring, {times} of them.": _steer(sizes, threshold, target, times + 1),
+        "Within a tenth of the target the threshold stays as it is.": _steer(
+            sizes, threshold, target, times, 1, 1
+        ),
+        "The wrong way round: where too many were dropped, H must fall.": (
+            _steer(sizes, threshold, target, times, down=2)
+        ),
+        "A weight of exactly the threshold stays: only |w| < H goes.": _steer(
+            sizes, threshold, target, times, equal=True
+        ),
+    }
 
     def test(answer: Answer) -> str:
-        given = answer(0.01, dropped, target)
+        given = answer(torch.tensor(weights), threshold, target, times)
         if given is None or given is ...:
             return "It returned nothing."
-        if abs(float(given) - expected) < 1e-12:
+        if not isinstance(given, (list, tuple)):
+            return f"It should return a list of {times} numbers, one for each rewiring."
+        found = [float(h) for h in given]
+        if _alike(found, right):
             return ""
-        for wrong, hint in hints.items():
-            if abs(float(given) - wrong) < 1e-12:
-                return hint
-        return f"It gave {float(given):.4f}; right is {expected:.4f}."
+        for mistake, wrong in mistakes.items():
+            if not hint and _alike(found, wrong):
+                return mistake
+        if len(found) != len(right):
+            return f"It returned {len(found)} thresholds; {times} rewirings use {times}."
+        first = next(i for i in range(times) if abs(found[i] - right[i]) > 1e-9)
+        if first == 0:
+            return f"The first rewiring uses the threshold that comes in, {threshold:g}."
+        dropped = sum(size < right[first - 1] for size in sizes)
+        return (
+            f"Rewiring {first} drops {dropped} of a target of {target}, so the next H is "
+            f"{right[first]:g}, not {found[first]:g}. {hint}"
+        ).rstrip()
 
-    return Case(f"{dropped} dropped, target {target}", test)
+    return Case(name, test)
 
 
-_WIDE = "More than a tenth off the target is too far: the threshold must move."
-_NARROW = "Within a tenth of the target the threshold stays as it is."
+def _alike(a: list[float], b: list[float]) -> bool:
+    return len(a) == len(b) and all(abs(x - y) < 1e-9 for x, y in zip(a, b, strict=True))
 
-next_threshold = Exercise(
-    name="ch10.next_threshold",
-    task="`next_threshold(threshold, dropped, target)`: DSR's threshold for the next rewiring. "
-    "Halved if more than 1.1 × target were dropped, doubled if fewer than 0.9 × target, else kept.",
-    minutes=5,
-    difficulty=1,
+
+_HUNDRED = [(i + 0.5) / 128 for i in range(100)]
+_SIGNED = [(-1) ** i * w for i, w in enumerate(_HUNDRED)]  # every second one negative
+_EDGE = "Only more than 1.1 or fewer than 0.9 times the target move it; do not round these."
+
+thresholds = Exercise(
+    name="ch10.thresholds",
+    task="`thresholds(weights, threshold, target, times)`: the list of DSR's thresholds H at "
+    "`times` rewirings, if the `weights` (a flat tensor) never changed. Each rewiring drops the "
+    "|w| < H. H is halved after more than 1.1 × target, doubled after fewer than 0.9 × target.",
+    minutes=10,
+    difficulty=2,
     clues=(
-        "If too many weights were below it, should the threshold rise or fall?",
-        "Three cases; the middle one changes nothing.",
-        "`if dropped > 1.1 * target: return threshold / 2`, and the mirror image of it.",
+        "Each turn of a loop is one rewiring: note the threshold, count, steer.",
+        "`int((weights.abs() < threshold).sum())` is how many a rewiring would drop.",
+        "Start with `found = []`. `times` times: append the threshold, then the two comparisons "
+        "of `next_threshold` on this page.",
     ),
     cases=(
-        _next(
-            200,
-            100,
-            {
-                0.02: "The wrong way round: too many were below the threshold, so it must fall.",
-                0.01: "It never moves.",
-            },
-        ),
-        _next(50, 100, {0.005: "Too few were dropped, so it must rise.", 0.01: _WIDE}),
-        _next(105, 100, {0.005: _NARROW}),
-        _next(95, 100, {0.02: _NARROW}),
-        _next(115, 100, {0.01: _WIDE}),
-        _next(88, 100, {0.01: _WIDE}),
-        _next(0, 100, {0.01: "None were dropped: the threshold is far too low."}),
+        _steers("it starts too low", _HUNDRED, 1 / 128, 16, 7),
+        _steers("weights of both signs", _SIGNED, 1.0, 24, 5),
+        _steers("a little more than the target", _HUNDRED, 0.25, 30, 3),  # 32 of 30
+        _steers("no threshold fits: it goes up and down", _HUNDRED, 0.125, 23, 6),
+        _steers("weights of exactly the threshold", [0.5, 0.5, 0.25, 0.125], 0.25, 1, 3),
+        _steers("11 dropped of a target of 10", _HUNDRED, 11 / 128, 10, 2, _EDGE),
+        _steers("9 dropped of a target of 10", _HUNDRED, 9 / 128, 10, 2, _EDGE),
+        _steers("6 dropped of a target of 5", _HUNDRED, 6 / 128, 5, 2, _EDGE),
+        _steers("4 dropped of a target of 5", _HUNDRED, 4 / 128, 5, 2, _EDGE),
+        _steers("no rewiring", _HUNDRED, 0.25, 10, 0),
     ),
 )
 

@@ -1,26 +1,29 @@
-"""Chapter 12, redistribution: a layer's score, sharing a budget, what a move costs."""
+"""Chapter 12, redistribution: a layer's score, a budget with a floor, what a move costs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import floor
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ... import sparse
 from ..layers import six_by_six
 from .result import Answer, Case, Exercise
 
 # --- 1: the score of a layer --------------------------------------------------------------------
 
 
-def _scores(name: str, values: Tensor, mask: Tensor, mistakes: Mapping[str, float]) -> Case:
+def _scores(
+    name: str, gradients: list[Tensor], mask: Tensor, mistakes: Mapping[str, float]
+) -> Case:
     """The score of one layer; `mistakes` maps a hint to what that mistake gives here."""
-    expected = float(values[mask].abs().mean()) if mask.any() else 0.0
+    mean = torch.stack(gradients).mean(0)
+    expected = float(mean[mask].abs().mean()) if mask.any() else 0.0
 
     def test(answer: Answer) -> str:
-        given = answer(values.clone(), mask.clone())
+        given = answer([gradient.clone() for gradient in gradients], mask.clone())
         if given is None or given is ...:
             return "It returned nothing."
         if isinstance(given, Tensor) and given.numel() != 1:
@@ -41,27 +44,43 @@ def _scores(name: str, values: Tensor, mask: Tensor, mistakes: Mapping[str, floa
     return Case(name, test)
 
 
-def _book_scores() -> Case:
+def _book_scores(batches: int) -> Case:
+    """The book's layer: its momentum for a gradient, with noise if there are several batches."""
     layer = six_by_six()
-    values, mask = layer.momentum, layer.mask
-    on = values[mask]
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(batches, 6, 6, generator=generator)
+    gradients = list(layer.momentum + noise) if batches > 1 else [layer.momentum]
+    stacked = torch.stack(gradients)
+    mean, on = stacked.mean(0), stacked.mean(0)[layer.mask]
     return _scores(
-        "the book's layer, its momentum",
-        values,
-        mask,
+        f"the book's layer, batches: {batches}",
+        gradients,
+        layer.mask,
         {
+            "Absolute values come after the mean over the batches: what changes its sign from "
+            "batch to batch is noise, and must cancel.": float(
+                stacked.abs().mean(0)[layer.mask].mean()
+            ),
+            "That is the last batch's score. Take the mean over all of them first.": float(
+                gradients[-1][layer.mask].abs().mean()
+            ),
+            "That is the first batch's score. Take the mean over all of them first.": float(
+                gradients[0][layer.mask].abs().mean()
+            ),
+            "It adds the batches up. Divide by how many there are.": float(
+                batches * on.abs().mean()
+            ),
             "That is the sum. Sums favour big layers, whatever they do: take the mean.": float(
                 on.abs().sum()
             ),
-            "That is the mean over all 36 positions. The values are dense: leave out the missing "
-            "weights, also from the count.": float(values.abs().mean()),
+            "That is the mean over all 36 positions. The gradients are dense: leave out the "
+            "missing weights, also from the count.": float(mean.abs().mean()),
             "The sum is right, but divided by all 36 positions. Divide by the active ones.": float(
                 on.abs().sum() / 36
             ),
-            "With their signs the values cancel. Take absolute values first.": float(on.mean()),
-            "Absolute values come before the mean, not after it.": float(on.mean().abs()),
-            "That is the largest one. The score is the mean.": float(on.abs().max()),
-            "That is the root of the mean square, not the mean.": float(on.square().mean().sqrt()),
+            "Positions with different signs must not cancel each other: |·| before the mean over "
+            "positions.": float(on.mean()),
+            "|·| comes before the mean over positions, not after it.": float(on.mean().abs()),
         },
     )
 
@@ -72,7 +91,7 @@ def _with_zeros() -> Case:
     mask = torch.tensor([[True, True, False], [True, True, False]])
     return _scores(
         "active weights whose gradient is 0",
-        values,
+        [values, values],
         mask,
         {
             "Two active weights have the gradient 0, as those behind a dead unit do. They count: "
@@ -81,45 +100,67 @@ def _with_zeros() -> Case:
     )
 
 
-mean_of_active = Exercise(
-    name="ch12.mean_of_active",
-    task="`mean_of_active(values, mask)`: the mean |value| over the active weights of a layer, 0 "
-    "for a layer without any. `values` is dense (a gradient, say), `mask` is bool.",
+score_of_batches = Exercise(
+    name="ch12.score_of_batches",
+    task="`score_of_batches(gradients, mask)`: a layer's score from several batches, one dense "
+    "gradient each. Take the mean over the batches, then the mean |value| over the active "
+    "weights. 0 for a layer without any. `mask` is bool.",
     minutes=5,
     difficulty=1,
     clues=(
-        "Which positions count, and by what do you divide?",
-        "`values[mask]` picks the active ones, as a flat tensor.",
-        "`values[mask].abs().mean()`, and 0.0 where `mask.any()` is false.",
+        "Two means and one |·|. In which order?",
+        "`sum(gradients) / len(gradients)` is dense; `[mask]` picks the active ones of it.",
+        "`mean[mask].abs().mean()`, and 0.0 where `mask.any()` is false.",
     ),
     cases=(
-        _book_scores(),
+        _book_scores(1),
+        _book_scores(4),
         _with_zeros(),
         _scores(
             "a layer without active weights",
-            torch.rand(2, 3, generator=torch.Generator().manual_seed(0)),
+            list(torch.rand(2, 2, 3, generator=torch.Generator().manual_seed(0))),
             torch.zeros(2, 3, dtype=torch.bool),
             {},
         ),
     ),
 )
 
-# --- 2: sharing a budget ------------------------------------------------------------------------
+# --- 2: sharing a budget, with a floor ----------------------------------------------------------
+
+
+def _share(scores: list[float], budget: int, least: list[int]) -> list[int]:
+    """A layer that would get less than its floor gets the floor; the others share the rest."""
+    exact = [float(n) for n in least]
+    waiting = list(range(len(scores)))
+    while waiting:
+        left = budget - sum(n for i, n in enumerate(least) if i not in waiting)
+        total = sum(scores[i] for i in waiting)
+        part = {i: left * (scores[i] / total if total else 1 / len(waiting)) for i in waiting}
+        low = [i for i in waiting if part[i] < least[i] - 1e-9]
+        if not low:
+            exact = [part.get(i, float(n)) for i, n in enumerate(least)]
+            break
+        waiting = [i for i in waiting if i not in low]
+    counts = [floor(x + 1e-9) for x in exact]
+    order = sorted(waiting, key=lambda i: counts[i] - exact[i])
+    for i in order[: budget - sum(counts)]:
+        counts[i] += 1
+    return counts
 
 
 def _shares(
     name: str,
     scores: list[float],
     budget: int,
-    room: list[int],
+    least: list[int],
     mistakes: Mapping[str, list[int]],
     total: str = "",
 ) -> Case:
     """One budget to share. `total` explains a wrong sum, `mistakes` wrong splits."""
-    expected = sparse.share(scores, budget, room)
+    expected = _share(scores, budget, least)
 
     def test(answer: Answer) -> str:
-        given, problem = _counts(answer, scores, budget, room)
+        given, problem = _counts(answer, scores, budget, least)
         if problem:
             return problem
         if given == expected:
@@ -127,10 +168,10 @@ def _shares(
         for hint, wrong in mistakes.items():
             if given == wrong:
                 return hint
-        over = [i for i, (n, most) in enumerate(zip(given, room, strict=True)) if n > most]
-        if over:
-            i = over[0]
-            return f"Layer {i} gets {given[i]} and has room for {room[i]}: cap it at its room."
+        under = [i for i, (n, low) in enumerate(zip(given, least, strict=True)) if n < low]
+        if under:
+            i = under[0]
+            return f"Layer {i} gets {given[i]} and must get {least[i]} at least."
         if sum(given) != budget:
             return f"It handed out {sum(given)}, not {budget}: {given}. {total}".rstrip()
         return f"It gave {given}; right is {expected}."
@@ -139,13 +180,13 @@ def _shares(
 
 
 def _counts(
-    answer: Answer, scores: list[float], budget: int, room: list[int]
+    answer: Answer, scores: list[float], budget: int, least: list[int]
 ) -> tuple[list[int], str]:
     """What the student's function returns, as a list of whole numbers, or what is wrong with it."""
-    inputs = list(scores), list(room)
+    inputs = list(scores), list(least)
     given = answer(inputs[0], budget, inputs[1])
-    if inputs != (scores, room):
-        return [], "It changed its inputs: work on copies of `scores` and `room`."
+    if inputs != (scores, least):
+        return [], "It changed its inputs: work on copies of `scores` and `least`."
     if given is None or given is ...:
         return [], "It returned nothing."
     try:
@@ -163,30 +204,39 @@ def _short(values: Any) -> str:
     return "[" + ", ".join(f"{float(value):g}" for value in values) + "]"
 
 
-share = Exercise(
-    name="ch12.share",
-    task="`share(scores, budget, room)`: a list of whole numbers, how many new weights each layer "
-    "gets. In proportion to the scores, no layer more than its room, exactly `budget` in total. "
-    "What a full layer cannot take goes to the others, again in proportion. Round by largest "
-    "remainder; all scores 0 means equal claims.",
+share_at_least = Exercise(
+    name="ch12.share_at_least",
+    task="`share_at_least(scores, budget, least)`: a list of whole numbers, how many weights each "
+    "layer gets. In proportion to the scores, but no layer fewer than its `least`, and exactly "
+    "`budget` in total, which is enough for all the least. Round by largest remainder; all scores "
+    "0 means equal claims.",
     minutes=20,
     difficulty=3,
     clues=(
-        "First the exact shares, as fractions. A layer whose share is at least its room gets its "
-        "room and is out. Then start again with the other layers and what is left.",
-        "Only when no more layer is full do you round: down, and then one more to the layers with "
-        "the largest remainders until the total is right.",
-        "`while open: claims = ...; full = [i for i in open if left * claims[i] >= room[i]]`. If "
-        "`full` is empty, keep `left * claims[i]` and stop; else set them to their room, subtract "
-        "it from `left`, and take them out of `open`.",
+        "The page's loop takes out layers that would get more than their room. Turn it round: "
+        "which layers leave here, and with how many weights?",
+        "A layer that gets its least takes more than its share, so less is left for the others. "
+        "One of them may now be below its own: repeat.",
+        "`while waiting: part = ...; low = [i for i in waiting if part[i] < least[i]]`. If `low` "
+        "is empty, keep the parts and stop; else give those their least, subtract it from what is "
+        "left, and go on without them. Round last: down, then one more by largest remainder.",
     ),
     cases=(
-        _shares("shares without remainder, room for all", [1.0, 2.0, 5.0], 16, [99, 99, 99], {}),
+        _shares(
+            "shares without remainder, no layer below its least",
+            [1.0, 2.0, 5.0],
+            16,
+            [1, 1, 1],
+            {
+                "Each layer got its least first and shared the rest by score. In proportion means "
+                "that the least only counts where the share is below it.": [3, 4, 9],
+            },
+        ),
         _shares(
             "shares with remainders",
             [1.02, 1.0, 0.98, 3.0],
             10,
-            [99, 99, 99, 99],
+            [0, 0, 0, 0],
             {},
             total="Rounding each share by itself does not keep the total. Round down, then hand "
             "out what is missing by largest remainder.",
@@ -195,7 +245,7 @@ share = Exercise(
             "the largest remainder",
             [0.50, 0.29, 0.21],
             9,
-            [99, 99, 99],
+            [1, 1, 1],
             {
                 "The weight left over went to the layer with the largest score. It goes to the one "
                 "with the largest remainder: 4.50, 2.61, 1.89.": [5, 2, 1],
@@ -204,37 +254,36 @@ share = Exercise(
             },
         ),
         _shares(
-            "a layer that fills up",
+            "a layer below its least",
             [1.0, 3.0, 6.0],
             20,
-            [99, 99, 4],
+            [5, 0, 0],
             {
-                "What the full layer cannot take was shared equally. It goes to the others in "
-                "proportion to their scores, 1 : 3.": [6, 10, 4],
+                "What the first layer gets on top was taken from the largest alone. The others "
+                "share what is left in proportion, 3 : 6.": [5, 6, 9],
             },
-            total="What the full layer cannot take must go to the others.",
+            total="What a layer gets on top of its share must come from the others.",
         ),
         _shares(
-            "one layer fills up, and with its rest a second",
-            [2.0, 3.0, 5.0],
+            "one layer is below, and without its least a second",
+            [1.0, 3.0, 6.0],
             20,
-            [99, 8, 4],
+            [8, 5, 0],
             {},
-            total="After the first layer is full, the second layer's share grows and exceeds its "
-            "room too: repeat until no layer is full.",
+            total="With the first layer at its least, the second's share falls below its own: "
+            "repeat until no layer is below.",
         ),
         _shares(
             "all scores are 0",
             [0.0, 0.0, 0.0],
             6,
-            [99, 99, 99],
+            [1, 0, 0],
             {},
             total="Nothing speaks for one layer over another: equal claims.",
         ),
-        _shares("nothing to hand out", [1.0, 2.0], 0, [5, 5], {}),
-        _shares("every layer fills up", [1.0, 2.0, 0.0], 12, [5, 4, 3], {}),
-        _shares("a layer without room", [5.0, 2.0, 2.0], 8, [0, 9, 9], {}),
-        _shares("the layers of this page", [0.3275, 0.5, 1.2], 6, [27, 6, 3], {}),
+        _shares("a score of 0", [0.0, 1.0, 3.0], 10, [2, 1, 0], {}),
+        _shares("nothing to spare", [1.0, 2.0, 4.0], 12, [5, 4, 3], {}),
+        _shares("the layers of this page", [0.3275, 0.5, 1.2], 24, [12, 2, 1], {}),
     ),
 )
 

@@ -1,10 +1,10 @@
-"""Chapter 14, hyper-parameters: moves in a training, the winner's curse, what a gain is worth."""
+"""Chapter 14, hyper-parameters: the last move, the best of k runs, what a gain is worth."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from itertools import product
+from itertools import combinations, product
 from math import floor, inf, isclose
 from statistics import fmean
 
@@ -12,156 +12,164 @@ from ... import sparse
 from ...lab.verdict import FAILS, HOLDS, judge, sample, welch
 from .result import Answer, Case, Exercise
 
-# --- 1: moves ------------------------------------------------------------------------------------
+# --- 1: the last move ----------------------------------------------------------------------------
 
 
-def _moves(active: int, every: int, until: int, fraction: float) -> dict[str, float]:
-    """The right number of moves under "", and what each mistake gives under its hint."""
+def _last(active: int, every: int, until: int, fraction: float) -> dict[str, float]:
+    """The right step under "", and what each mistake gives under its hint."""
+
+    def share(t: int) -> float:
+        return sparse.cosine_fraction(t, until, fraction)
+
+    def count(t: int) -> int:
+        return sparse.drop_count(share(t), active)
+
     steps = range(every, until, every)
-    shares = [sparse.cosine_fraction(t, until, fraction) for t in steps]
-    counts = [sparse.drop_count(f, active) for f in shares]
-    at_start = sparse.drop_count(fraction, active)
-    left, shrinking = active, 0
-    for f in shares:
-        k = sparse.drop_count(f, left)
-        left, shrinking = left - k, shrinking + k
+    moving = [t for t in steps if count(t)]
+    right = max(moving, default=0)
     return {
-        "": sum(counts),
-        "It counts both halves: a dropped weight and the one grown for it are one move.": (
-            2 * sum(counts)
+        "": right,
+        "That is the last rewiring. Does it still move a weight? k is rounded down.": (
+            max(steps, default=0)
         ),
-        "The first rewiring is at step `every`, not at step 0.": at_start + sum(counts),
-        "The share falls along the cosine; this takes `fraction` at every rewiring.": (
-            at_start * len(counts)
+        "That is the first rewiring that moves nothing; the last one that moves is asked.": next(
+            (t for t in steps if not count(t)), -1
         ),
-        "Round down at each rewiring. A sum of unrounded shares is too large.": (
-            sum(shares) * active
+        "k = floor(f(t) · active): from half a weight on is not enough.": max(
+            (t for t in steps if round(share(t) * active)), default=0
         ),
-        "Round each rewiring, then add: rounding the sum once keeps the parts that no rewiring "
-        "could use.": floor(sum(shares) * active + 1e-9),
-        "That is the number of rewirings. Each of them drops f(t) · active weights.": len(counts),
-        "That is one rewiring. Add up all of them.": counts[0] if counts else inf,
-        "It rewires at every step. Only each `every`-th one does.": sum(
-            sparse.drop_count(sparse.cosine_fraction(t, until, fraction), active)
-            for t in range(1, until)
+        "It takes every step for a rewiring. Only multiples of `every` are.": max(
+            (t for t in range(1, until) if count(t)), default=0
         ),
-        "What was dropped is grown again, so `active` stays the same at every rewiring.": shrinking,
+        "A share that gives exactly one weight moves it: k = 1.": max(
+            (t for t in steps if share(t) * active > 1 + 1e-9), default=0
+        ),
+        "That is how many rewirings move a weight. The step of the last one is asked.": len(moving),
+        "That is how many weights the last one moves. Its step is asked.": count(right),
+        "The share falls along a cosine, not along a straight line.": max(
+            (t for t in steps if floor(fraction * (1 - t / until) * active + 1e-9)), default=0
+        ),
+        "Step `until` itself does not rewire.": until,
     }
 
 
-def _counts(name: str, schedule: tuple[int, int, int, float], only: str = "") -> Case:
-    found = _moves(*schedule)
+def _ends(name: str, schedule: tuple[int, int, int, float]) -> Case:
+    found = _last(*schedule)
     right = found.pop("")
 
     def test(answer: Answer) -> str:
         given = answer(*schedule)
-        if given is None or given is ...:
+        if given is ...:
             return "It returned nothing."
-        if abs(float(given) - right) < 1e-6:
+        if given is None:
+            return "It returned nothing; where no rewiring moves a weight, return 0."
+        if float(given) == right:
             return ""
         for hint, wrong in found.items():
-            if abs(float(given) - wrong) < 1e-6:
+            if float(given) == wrong:
                 return hint
-        return f"It gave {float(given):g}; right is {right}. {only}".rstrip()
+        return f"It gave {float(given):g}; right is {right}."
 
     return Case(name, test)
 
 
-total_moves = Exercise(
-    name="ch14.total_moves",
-    task="`total_moves(active, every, until, fraction)`: how many weights a layer with `active` "
-    "weights drops in a whole training with RigL's schedule.",
+last_move = Exercise(
+    name="ch14.last_move",
+    task="`last_move(active, every, until, fraction)`: the step of the last rewiring at which a "
+    "layer with `active` weights still moves one, with RigL's schedule. 0 if it never does.",
     minutes=10,
     difficulty=1,
     clues=(
         "At which steps does the rule rewire? The first is step `every`, and `until` is none.",
-        "At each of them k = floor(f(t) · active), with the cosine f(t) of chapter 11.",
-        "`for t in range(every, until, every)`, and add up "
-        "`drop_count(cosine_fraction(t, until, fraction), active)` of `rigl_edu.sparse`.",
+        "At each of them k = floor(f(t) · active), with the cosine f(t) of chapter 11. The share "
+        "only falls, so once k is 0 it stays 0.",
+        "`for t in range(every, until, every)`: remember t where "
+        "`drop_count(cosine_fraction(t, until, fraction), active)` is not 0.",
     ),
     cases=(
-        _counts("a layer of 700 weights", (700, 20, 430, 0.3)),
-        _counts("the page's small layer", (12, 100, 500, 0.3)),
-        _counts("the last step is no multiple of `every`", (1000, 160, 375, 0.5)),
-        _counts("never: `every` is as long as the training", (1000, 375, 375, 0.5)),
-        _counts(
-            "a product that is a whole number, almost",
-            (200, 100, 200, 0.29),
-            "0.145 · 200 is 29 on paper and a hair less in floating point; `drop_count` knows.",
-        ),
+        _ends("a layer of 30 weights", (30, 20, 430, 0.3)),
+        _ends("the page's small layer", (12, 100, 500, 0.3)),
+        _ends("exactly one weight at half-time", (4, 100, 400, 0.5)),
+        _ends("a large layer moves to the end", (100_000, 100, 1000, 0.3)),
+        _ends("a layer too small to move", (3, 100, 500, 0.3)),
+        _ends("never: `every` is as long as the training", (1000, 375, 375, 0.5)),
     ),
 )
 
-# --- 2: the winner's curse ------------------------------------------------------------------------
+# --- 2: the best of k recorded runs ---------------------------------------------------------------
 
 
-def _exactly(values: Sequence[float], k: int) -> float:
+def _with_replacement(values: Sequence[float], k: int) -> float:
     """By going through all equally likely draws."""
     return fmean(max(draw) for draw in product(values, repeat=k))
 
 
-def _without_replacement(values: Sequence[float], k: int) -> float:
-    draws = [d for d in product(range(len(values)), repeat=k) if len(set(d)) == k]
-    return fmean(max(values[i] for i in d) for d in draws) if draws else inf
+def _exactly(values: Sequence[float], k: int) -> float:
+    return fmean(max(chosen) for chosen in combinations(values, k))
 
 
 def _best(name: str, values: list[float], k: int, hint: str = "") -> Case:
     right = _exactly(values, k)
     smallest = -_exactly([-value for value in values], k)
     mistakes = {
+        "That is the page's sum: it draws with replacement, so a run may come twice. Here the k "
+        "runs are different ones.": _with_replacement(values, k),
         "That is the mean of one run. The best of several is better on average.": fmean(values),
-        "That is the largest value there is. k runs need not find it.": max(values),
+        "That is the largest value there is. k of the runs need not have it.": max(values),
         "That is the worst of k runs; keep the best.": smallest,
-        "A value may come up twice: the runs are independent. Draw with replacement.": (
-            _without_replacement(values, k)
+        "Runs with equal accuracy are different runs: keep both.": (
+            _exactly(sorted(set(values)), k) if len(set(values)) >= k else inf
+        ),
+        "That is the mean of the k best runs. The mean over all choices of k is asked.": fmean(
+            sorted(values)[-k:]
         ),
     }
 
     def test(answer: Answer) -> str:
-        given = answer(list(values), k)
+        mine = list(values)
+        given = answer(mine, k)
         if given is None or given is ...:
             return "It returned nothing."
+        if mine != values:
+            return "It changed the list: sort a copy, with `sorted`."
         number = float(given)
         if isclose(number, right, rel_tol=1e-6, abs_tol=1e-9):  # float32 will do
             return ""
         for mistake, wrong in mistakes.items():
             if isclose(number, wrong, rel_tol=1e-6, abs_tol=1e-9):
                 return mistake
-        if abs(number - right) < 0.05 * (max(values) - min(values)):
+        if hint:
+            return f"It gave {number:.4f}; right is {right:.4f}. {hint}"
+        if abs(number - right) < 0.02 * (max(values) - min(values)):
             return (
-                f"It gave {number:.4f}; right is {right:.4f}. Close, as a simulation is. The "
-                "exact value is a short sum."
+                f"It gave {number:.4f}; right is {right:.4f}. If that is a simulation: the exact "
+                "value is a short sum."
             )
-        return f"It gave {number:.4f}; right is {right:.4f}. {hint}".rstrip()
+        return f"It gave {number:.4f}; right is {right:.4f}."
 
     return Case(name, test)
 
 
 expected_best = Exercise(
     name="ch14.expected_best",
-    task="`expected_best(accuracies, k)`: the mean of the best of `k` independent runs, each of "
-    "which gives any of the accuracies with the same probability. Exactly, not by simulation.",
+    task="`expected_best(accuracies, k)`: the mean of the best of `k` different runs, chosen at "
+    "random from those recorded, every choice equally likely. Exactly, not by simulation.",
     minutes=15,
     difficulty=2,
     clues=(
-        "When is the best of k runs at most v? When every one of them is.",
-        "With the values in order, i + 1 of n are at most number i. So the best is at most number "
-        "i with probability ((i + 1) / n) ** k.",
-        "The probability that the best *is* number i is that minus (i / n) ** k. Multiply by the "
-        "value and add up.",
+        "In how many ways can k of n runs be chosen? `math.comb(n, k)`.",
+        "Sort. The best is number i at most if all k are among the first i + 1: in "
+        "comb(i + 1, k) of the comb(n, k) ways.",
+        "The best *is* number i in comb(i, k - 1) ways: i itself and k - 1 of the i before it. "
+        "Multiply by the value, add up, divide by comb(n, k).",
     ),
     cases=(
-        _best("one run", [90.0, 91.0, 92.0, 93.0], 1),
-        _best("the best of two", [90.0, 91.0, 92.0, 93.0], 2),
-        _best("the best of three dice", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3),
-        _best("values out of order", [93.0, 90.0, 92.0, 91.0], 2, "Sort the values first."),
-        _best(
-            "the same value twice",
-            [90.0, 92.0, 92.0],
-            2,
-            "92 stands there twice, so it comes up two times in three: keep both.",
-        ),
-        _best("more runs than values", [0.0, 1.0], 5),
+        _best("one run of four", [90.0, 91.0, 92.0, 94.0], 1),
+        _best("two of four", [90.0, 91.0, 92.0, 94.0], 2),
+        _best("three of six", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3),
+        _best("values out of order", [94.0, 90.0, 92.0, 91.0], 2, "Sort the values first."),
+        _best("the same value twice", [90.0, 92.0, 92.0, 95.0], 2),
+        _best("all of them", [90.0, 93.0, 91.0], 3),
     ),
 )
 

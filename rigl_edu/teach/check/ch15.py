@@ -1,169 +1,178 @@
-"""Chapter 15, the reproduction: a verdict, an interval, and runs that may be compared."""
+"""Chapter 15, the reproduction: margins, seeds, and runs that may be compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
-from math import inf, sqrt
-from statistics import pvariance, variance
+from math import sqrt
 from typing import Any
 
-from ...lab.verdict import FAILS, HOLDS, UNDECIDED, Difference, judge, sample, t95, welch
+from ...lab.verdict import t95
 from .result import Answer, Case, Exercise
 
-# --- 1: the verdict ------------------------------------------------------------------------------
+# --- 1: the margins ------------------------------------------------------------------------------
 
 
-def _judges(name: str, numbers: tuple[float, float, float, float], hints: dict[str, str]) -> Case:
-    """One interval against one region; `hints` maps a wrong word to what it means here."""
-    low, high, lowest, highest = numbers
-    right = judge(Difference((low + high) / 2, (high - low) / 2), lowest, highest)
-
-    def test(answer: Answer) -> str:
-        given = answer(low, high, lowest, highest)
-        if given is None or given is ...:
-            return "It returned nothing."
-        if given == right:
-            return ""
-        if given not in (HOLDS, FAILS, UNDECIDED):
-            return f"It returned {given!r}: the words are {HOLDS!r}, {FAILS!r} and {UNDECIDED!r}."
-        return f"It said {given!r}; right is {right!r}. {hints.get(given, '')}".rstrip()
-
-    return Case(name, test)
+def _margins(low: float, high: float) -> tuple[float, float]:
+    """Where 'matches' stops to fail and where it begins to hold, as `judge` decides."""
+    return max(0.0, low, -high), max(abs(low), abs(high))
 
 
-verdict = Exercise(
-    name="ch15.verdict",
-    task="`verdict(low, high, lowest, highest)`: the difference lies between `low` and `high`, the "
-    "claim says that it lies between `lowest` and `highest`. Return 'holds', 'does not hold' or "
-    "'undecided'.",
-    minutes=5,
-    difficulty=1,
-    clues=(
-        "Draw the two intervals on a line. How can they lie to each other?",
-        "All of the first inside the second; no point in common; anything else.",
-        "`if lowest < low and high < highest`, then `if high < lowest or highest < low`.",
-    ),
-    cases=(
-        _judges("all inside: 'above' and an interval above 0", (0.1, 0.5, 0.0, inf), {}),
-        _judges("all outside: below 0", (-0.5, -0.1, 0.0, inf), {}),
-        _judges(
-            "0 lies within the interval",
-            (-0.1, 0.5, 0.0, inf),
-            {
-                HOLDS: "Most of the interval is above 0, not all of it: the middle alone decides "
-                "nothing.",
-                FAILS: "Part of the interval is above 0: that speaks for the claim.",
-            },
+def _turns(name: str, low: float, high: float) -> Case:
+    right = _margins(low, high)
+    ends = sorted((abs(low), abs(high)))
+    mistakes: dict[str, tuple[float, float]] = {
+        "It holds from the larger |end| on, and it fails below the first number. The first is the "
+        "smaller.": (right[1], right[0]),
+        "0 lies in the interval, so it has a point in common with -m to m for any m: no margin "
+        "makes it fail, and the first number is 0.": (ends[0], right[1]),
+        "Both ends must lie between -m and m, so the larger |end| decides where it holds.": (
+            right[0],
+            ends[0],
         ),
-        _judges("inside on both sides: 'matches'", (-0.2, 0.3, -0.5, 0.5), {}),
-        _judges(
-            "sticks out at the top",
-            (0.1, 0.9, -0.5, 0.5),
-            {HOLDS: "Its upper end is outside: look at both ends."},
+        "A difference below 0 counts as its size: -m to m reaches to both sides.": (low, high),
+        "The middle decides nothing: take the ends.": (
+            abs(low + high) / 2,
+            right[1],
         ),
-        _judges(
-            "above the region",
-            (0.6, 0.9, -0.5, 0.5),
-            {
-                UNDECIDED: "No point in common, only on the other side: too high is outside too.",
-                HOLDS: "Too high is outside too: look at both ends.",
-            },
+        "That is half the width. The margins reach from 0, wherever the interval lies.": (
+            right[0],
+            (high - low) / 2,
         ),
-        _judges(
-            "wider than the region",
-            (-0.9, 0.9, -0.5, 0.5),
-            {
-                FAILS: "It does not fit in, but the truth may well be inside.",
-                HOLDS: "It covers the region; it does not lie in it.",
-            },
-        ),
-    ),
-)
-
-# --- 2: the interval -----------------------------------------------------------------------------
-
-_EVEN = ([92.4, 92.5, 92.6], [91.0, 91.2, 91.1])
-_UNEVEN = ([92.38, 92.50, 92.42], [90.52, 90.07, 90.55])
-_COLLAPSED = ([92.5, 92.3, 92.0, 92.4], [92.1, 92.2, 65.6])
-
-
-def _half_width(
-    first: Sequence[float],
-    second: Sequence[float],
-    *,
-    spread: Callable[[Sequence[float]], float] = variance,
-    t: float | None = None,
-    degrees: float | None = None,
-    divide: bool = True,
-) -> float:
-    """Half an interval of which one part can be wrong; by itself it is right."""
-    a, b = (spread(runs) / (len(runs) if divide else 1) for runs in (first, second))
-    if degrees is None:
-        degrees = (a + b) ** 2 / (a**2 / (len(first) - 1) + b**2 / (len(second) - 1))
-    return (t95(degrees) if t is None else t) * sqrt(a + b)
-
-
-def _interval_of(name: str, runs: tuple[list[float], list[float]]) -> Case:
-    right = welch(*map(sample, runs))
-    equal = len(runs[0]) + len(runs[1]) - 2
-    mistakes = {
-        "The spread of a mean shrinks with the number of runs: divide each variance by it.": (
-            _half_width(*runs, divide=False)
-        ),
-        "That divides by n. Use the sample variance, `statistics.variance`, which divides by "
-        "n - 1: the mean is estimated from the same runs.": _half_width(*runs, spread=pvariance),
-        "It has 2 in place of Student's t: right for many runs, too narrow for three.": (
-            _half_width(*runs, t=2.0)
-        ),
-        "It has 1.645, the quantile of the normal distribution: right for many runs, too narrow "
-        "for three. Use `t95`.": _half_width(*runs, t=1.645),
-        "The degrees of freedom n1 + n2 - 2 are for equal spreads. These differ: use Welch's.": (
-            _half_width(*runs, degrees=equal)
-        ),
-        "That is the standard error. The interval is t times as wide.": _half_width(*runs, t=1.0),
     }
 
     def test(answer: Answer) -> str:
-        given = answer(*deepcopy(runs))
+        given = answer(low, high)
         if not isinstance(given, (tuple, list)) or len(given) != 2:
-            return "It should return two numbers, (low, high)."
-        low, high = map(float, given)
-        if low > high:
-            return "The first number is larger than the second: return (low, high)."
-        middle, half_width = (low + high) / 2, (high - low) / 2
-        if abs(middle - right.mean) > 1e-4:  # float32 will do
-            if abs(middle + right.mean) < 1e-4:
-                return "The sign is the other way round: first minus second."
-            return f"The middle is {middle:.3f}; the difference of the means is {right.mean:.3f}."
-        if abs(half_width - right.half_width) < 1e-4:
+            return "It should return two margins: it fails below the first, holds above the second."
+        found = (float(given[0]), float(given[1]))
+        if _close(found, right):
             return ""
         for hint, wrong in mistakes.items():
-            if abs(half_width - wrong) < 1e-4:
+            if _close(found, wrong) and not _close(wrong, right):
                 return hint
-        return f"Half the width is {half_width:.4f}; right is {right.half_width:.4f}."
+        return (
+            f"It gave ({found[0]:g}, {found[1]:g}); right is ({right[0]:g}, {right[1]:g}) for an "
+            f"interval from {low:g} to {high:g}."
+        )
 
     return Case(name, test)
 
 
-interval = Exercise(
-    name="ch15.interval",
-    task="`interval(first, second)`: (low, high), Welch's 90 % interval of mean(first) - "
-    "mean(second) for two lists of accuracies. `t95(degrees)` of `rigl_edu.lab.verdict` gives "
-    "Student's t.",
+def _close(a: tuple[float, float], b: tuple[float, float]) -> bool:
+    return all(abs(x - y) < 1e-6 for x, y in zip(a, b, strict=True))
+
+
+margins = Exercise(
+    name="ch15.margins",
+    task="`margins(low, high)`: two numbers, for an interval from `low` to `high`. The claim "
+    "'matches' says that the difference lies between -m and m. It does not hold for any margin m "
+    "below the first number, it holds for any above the second, and is undecided between them.",
+    minutes=10,
+    difficulty=1,
+    clues=(
+        "Draw the interval and let m grow from 0. When do the two first touch? When is all of the "
+        "interval covered?",
+        "All of it is covered when m passes the larger of |low| and |high|.",
+        "They touch when m reaches the end nearest to 0; at once if 0 lies in the interval: "
+        "`max(0, low, -high)`.",
+    ),
+    cases=(
+        _turns("all above 0", 0.2, 0.7),
+        _turns("0 lies within", -0.1, 0.5),
+        _turns("0 lies within, more of it below", -0.7, 0.3),
+        _turns("all below 0", -0.9, -0.4),
+        _turns("from 0 on", 0.0, 0.3),
+    ),
+)
+
+# --- 2: seeds ------------------------------------------------------------------------------------
+
+
+def _seeds(
+    first: float,
+    second: float,
+    difference: float,
+    *,
+    t: float | None = None,
+    degrees: Callable[[int], float] | None = None,
+    one_side: bool = False,
+    least: int = 3,
+) -> int:
+    """The smallest n a side; one part can be wrong, by itself it is right."""
+    n = least
+    while True:
+        a, b = first**2 / n, second**2 / n
+        nu = degrees(n) if degrees else (a + b) ** 2 / (a**2 + b**2) * (n - 1)
+        factor = t95(nu) if t is None else t
+        if factor * sqrt(a if one_side else a + b) < abs(difference):
+            return n
+        n += 1
+
+
+def _needs(name: str, first: float, second: float, difference: float) -> Case:
+    given_numbers = first, second, difference
+    right = _seeds(*given_numbers)
+    mistakes = {  # the first that fits is named, so the special ones come before "one too few"
+        "That is the number of all runs. A side is asked.": 2 * right,
+        "The book judges no side with fewer than three seeds.": _seeds(*given_numbers, least=2),
+        "It has 2 in place of Student's t, which is larger for few runs.": _seeds(
+            *given_numbers, t=2.0
+        ),
+        "It has 1.645, the quantile of the normal distribution. Use `t95`.": _seeds(
+            *given_numbers, t=1.645
+        ),
+        "Variances of both sides add up under the root.": _seeds(*given_numbers, one_side=True),
+        "The degrees of freedom 2n - 2 are for equal spreads. These differ: use Welch's.": _seeds(
+            *given_numbers, degrees=lambda n: 2 * n - 2
+        ),
+        "That is where the standard error is small enough. Half the interval is t times as long.": (
+            _seeds(*given_numbers, t=1.0)
+        ),
+        "One too few: with so many, half the interval is as long as the difference, or longer.": (
+            right - 1
+        ),
+        "One too many: one fewer is enough.": right + 1,
+    }
+
+    def test(answer: Answer) -> str:
+        given = answer(*given_numbers)
+        if given is None or given is ...:
+            return "It returned nothing."
+        number = float(given)
+        if number == right:
+            return ""
+        if number != int(number):
+            return f"It gave {number:g}: a number of seeds is whole."
+        for hint, wrong in mistakes.items():
+            if number == wrong:
+                return hint
+        return f"It gave {number:g}; right is {right}."
+
+    return Case(name, test)
+
+
+seeds_needed = Exercise(
+    name="ch15.seeds_needed",
+    task="`seeds_needed(first, second, difference)`: the smallest number of seeds a side, 3 or "
+    "more, with which half of Welch's 90 % interval is shorter than |difference|. `first` and "
+    "`second` are the standard deviations of single runs. `t95(degrees)` of "
+    "`rigl_edu.lab.verdict` gives Student's t.",
     minutes=15,
     difficulty=2,
     clues=(
-        "The middle is the difference of the means. Half the width is t times the standard error "
-        "of that difference.",
-        "With a = variance(first) / len(first) and b likewise, the standard error is sqrt(a + b).",
-        "The degrees of freedom are (a + b)² / (a² / (n1 - 1) + b² / (n2 - 1)).",
+        "For a given n you can compute half the interval. Which n do you try first, and when do "
+        "you stop?",
+        "With a = first² / n and b = second² / n it is t95(degrees) · sqrt(a + b).",
+        "The degrees of freedom are (a + b)² / (a² / (n - 1) + b² / (n - 1)). Begin at n = 3 and "
+        "add 1 until it is short enough.",
     ),
     cases=(
-        _interval_of("three runs each, equal spreads", _EVEN),
-        _interval_of("the paper's RigL and static masks", _UNEVEN),
-        _interval_of("one of three collapsed, and four on the other side", _COLLAPSED),
-        _interval_of("the other way round", (_UNEVEN[1], _UNEVEN[0])),
+        _needs("equal spreads, a small difference", 0.3, 0.3, 0.1),
+        _needs("one side spreads ten times as much", 0.5, 0.05, 0.3),
+        _needs("the other side spreads more", 0.1, 0.4, 0.45),
+        _needs("a difference below 0", 0.2, 0.3, -0.2),
+        _needs("a large difference", 0.2, 0.2, 5),
     ),
 )
 

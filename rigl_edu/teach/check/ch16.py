@@ -1,4 +1,4 @@
-"""Chapter 16, from masks to seconds: compressed rows, their product, what moves at a rewiring."""
+"""Chapter 16, from masks to seconds: compressed rows, the way back, what moves at a rewiring."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def _lists(matrix: Tensor) -> Lists:
 # --- 1: compressed rows ---------------------------------------------------------------------------
 
 
-def _rows(name: str, matrix: Tensor, **hints: str) -> Case:
-    """One matrix; `hints` says what a wrong list of this name usually means here."""
-    names = ("values", "columns", "starts")
+def _rows(name: str, matrix: Tensor) -> Case:
     expected = _lists(matrix)
 
     def test(answer: Answer) -> str:
@@ -39,28 +37,65 @@ def _rows(name: str, matrix: Tensor, **hints: str) -> Case:
         if not isinstance(given, (tuple, list)) or len(given) != 3:
             return "Return three lists: values, columns, starts."
         values, columns, starts = ([float(x) for x in part] for part in given)
-        if starts == [float(b - a) for a, b in zip(expected[2], expected[2][1:], strict=False)]:
-            return "These are the lengths of the rows; starts are their running sum, from 0."
-        if len(starts) == len(expected[2]) - 1:
-            return "One start a row and one more, for the end of the last row."
-        by_column = _lists(matrix.t())
-        if values == by_column[0] != expected[0]:
-            return "Row by row: these values run down the columns."
-        pairs = zip(names, (values, columns, starts), expected, strict=True)
-        for what, mine, right in pairs:
+        problem = (
+            _wrong_starts(starts, expected[2])
+            or _wrong_values(values, columns, matrix)
+            or _wrong_columns(columns, matrix)
+        )
+        if problem:
+            return problem
+        for what, mine, right in zip(
+            ("values", "columns", "starts"), (values, columns, starts), expected, strict=True
+        ):
             if len(mine) != len(right):
-                return (
-                    f"{what} has {len(mine)} entries, right is {len(right)}. {_hint(hints, what)}"
-                )
+                return f"{what} has {len(mine)} entries, right is {len(right)}."
             if any(abs(a - b) > 1e-6 for a, b in zip(mine, right, strict=True)):
-                return f"{what} is {_short(mine)}; right is {_short(right)}. {_hint(hints, what)}"
+                return f"{what} is {_short(mine)}; right is {_short(right)}."
         return ""
 
     return Case(name, test)
 
 
-def _hint(hints: dict[str, str], what: str) -> str:
-    return hints.get(what, "")
+def _wrong_starts(starts: list[float], right: list[float]) -> str:
+    """The usual mistakes of the third list."""
+    if starts == [b - a for a, b in zip(right, right[1:], strict=False)]:
+        return "These are the lengths of the rows; starts are their running sum, from 0."
+    if starts == right[1:]:
+        return "These are the ends of the rows: `starts` begins with 0, where row 0 starts."
+    if starts == right[:-1]:
+        return "One start a row and one more, for the end of the last row."
+    if starts != right and sorted(set(starts)) == sorted(set(right)):
+        return "An empty row has a start as well; the next row's is the same."
+    rows = [float(r) for r, (a, b) in enumerate(zip(right, right[1:], strict=False)) if b > a]
+    if sorted(set(starts)) == rows and len(starts) == right[-1] > 0 and starts != right:
+        return "This is the row of each value. `starts` says at which entry each row begins."
+    return ""
+
+
+def _wrong_values(values: list[float], columns: list[float], matrix: Tensor) -> str:
+    right = _lists(matrix)[0]
+    if values == right:
+        return ""
+    if values == _lists(matrix.t())[0]:
+        return "Row by row: these values run down the columns."
+    if values == matrix.flatten().tolist():
+        return "The zeros are in it too: leave them out."
+    if values == [v for v in right if v > 0]:
+        return "Negative values are values too: compare with 0."
+    if values == [abs(v) for v in right]:
+        return "The values keep their signs."
+    if columns == right:
+        return "The order is values, columns, starts."
+    return ""
+
+
+def _wrong_columns(columns: list[float], matrix: Tensor) -> str:
+    right, width = _lists(matrix)[1], matrix.shape[1]
+    flat = matrix.flatten().nonzero().flatten().tolist()
+    if columns != right and columns in (flat, [c + 1 for c in right]):
+        return "A column is counted from 0 in its row, not from 1 or through the whole matrix."
+    rows = [float(i // width) for i in flat]
+    return "These are rows; the column of each is asked." if columns == rows != right else ""
 
 
 def _short(numbers: list[float]) -> str:
@@ -80,32 +115,24 @@ compressed_rows = Exercise(
         "starts[r] to starts[r + 1].",
     ),
     cases=(
-        _rows(
-            "a small matrix",
-            torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, -3.0]]),
-            columns="A column is counted from 0 in its row, not through the whole matrix.",
-            values="Negative values are values too: compare with 0.",
-        ),
-        _rows(
-            "a row without any",
-            torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 4.0]]),
-            starts="An empty row has a start as well; the next row's is the same.",
-        ),
+        _rows("a small matrix", torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, -3.0]])),
+        _rows("a row without any", torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 4.0]])),
         _rows("the last row is empty", torch.tensor([[5.0, 6.0], [0.0, 0.0]])),
         _rows("the book's layer", six_by_six().weight),
     ),
 )
 
-# --- 2: the product -------------------------------------------------------------------------------
+# --- 2: the transpose's product -------------------------------------------------------------------
 
 
-def _product(name: str, matrix: Tensor, x: list[float], mistakes: dict[str, Any]) -> Case:
+def _product(name: str, matrix: Tensor, g: list[float], mistakes: dict[str, Any]) -> Case:
     values, columns, starts = _lists(matrix)
-    expected = (matrix @ torch.tensor(x)).tolist()
+    width = matrix.shape[1]
+    expected = (matrix.t() @ torch.tensor(g)).tolist()
 
     def test(answer: Answer) -> str:
         places, begins = [int(c) for c in columns], [int(s) for s in starts]
-        given = answer(list(values), places, begins, list(x))
+        given = answer(list(values), places, begins, width, list(g))
         if given is None or given is ...:
             return "It returned nothing."
         mine = [float(entry) for entry in given]
@@ -113,7 +140,7 @@ def _product(name: str, matrix: Tensor, x: list[float], mistakes: dict[str, Any]
             if _near(mine, wrong):
                 return hint
         if len(mine) != len(expected):
-            return f"One entry a row, {len(expected)} of them; these are {len(mine)}."
+            return f"One entry a column, {len(expected)} of them; these are {len(mine)}."
         if not _near(mine, expected):
             return f"It gave {_short(mine)}; right is {_short(expected)}."
         return ""
@@ -125,37 +152,53 @@ def _near(a: list[float], b: list[float]) -> bool:
     return len(a) == len(b) and all(abs(x - y) < 1e-4 for x, y in zip(a, b, strict=True))
 
 
-SMALL = torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, -3.0], [0.0, 0.0, 0.0]])
-product = Exercise(
-    name="ch16.product",
-    task="`product(values, columns, starts, x)`: the entries of W x as a list, where W is in "
-    "compressed rows and x a list of numbers. Touch no zero.",
+# Row 2 is empty, and so is column 1.
+SMALL = torch.tensor([[2.0, 0.0, 0.0], [1.0, 0.0, -3.0], [0.0, 0.0, 0.0], [0.0, 0.0, 4.0]])
+product_back = Exercise(
+    name="ch16.product_back",
+    task="`product_back(values, columns, starts, width, g)`: the entries of Wᵀ g as a list, where "
+    "W is in compressed rows and has `width` columns, and g is a list with one number a row. "
+    "Touch no zero, and do not build the lists of Wᵀ.",
     minutes=10,
     difficulty=2,
     clues=(
-        "Entry r of the result needs row r alone.",
-        "Row r has the entries from starts[r] up to, but not including, starts[r + 1].",
-        "Entry i of the lists multiplies x[columns[i]].",
+        "Which entries of the result does one weight in row r and column c change? By how much?",
+        "Only entry c, by the weight times g[r]. So walk through W row by row, as before, and add "
+        "each contribution where it belongs.",
+        "`result = [0.0] * width`; for each row r and each i from starts[r] up to starts[r + 1], "
+        "`result[columns[i]] += values[i] * g[r]`.",
     ),
     cases=(
         _product(
-            "a small matrix with an empty row",
+            "a small matrix with an empty row and an empty column",
             SMALL,
-            [1.0, 10.0, 100.0],
+            [1.0, 10.0, 100.0, 1000.0],
             {
-                "Entry i multiplies x[columns[i]], not x[i].": [2.0, 10.0 - 300.0, 0.0],
-                "An empty row gives 0 and must not be left out.": [20.0, -299.0],
-                "This is the transpose's product: entry i goes to row r, not to its column.": [
-                    10.0,
+                "That is W times g, the page's product: entry i must go to its column.": [
                     2.0,
-                    -30.0,
+                    -299.0,
+                    0.0,
+                    400.0,
                 ],
+                "Several weights share a column: add, do not overwrite.": [10.0, 0.0, 4000.0],
+                "A weight multiplies g[r], the number of its row; this takes g[columns[i]].": [
+                    3.0,
+                    0.0,
+                    100.0,
+                ],
+                "A weight multiplies g[r], the number of its row; this takes g[i].": [
+                    12.0,
+                    0.0,
+                    3700.0,
+                ],
+                "An empty column gives 0 and must not be left out.": [12.0, 3970.0],
                 "The last entry of each row is missing: the end of a row is not included, so "
-                "range(start, end) has them all.": [0.0, 1.0, 0.0],
+                "range(start, end) has them all.": [10.0, 0.0, 0.0],
             },
         ),
         _product("the book's layer", six_by_six().weight, [1.0, -2.0, 3.0, -4.0, 5.0, -6.0], {}),
-        _product("one column", torch.tensor([[2.0], [0.0], [-1.0]]), [3.0], {}),
+        _product("one row", torch.tensor([[2.0, 0.0, -1.0]]), [3.0], {}),
+        _product("the last column is empty", torch.tensor([[2.0, 0.0], [1.0, 0.0]]), [3.0, 4], {}),
     ),
 )
 
@@ -273,8 +316,8 @@ def _times(dense: float, sparse: float, rewiring: float, every: int) -> Case:
 speed_up = Exercise(
     name="ch16.speed_up",
     task="`speed_up(dense, sparse, rewiring, every)`: how many times faster than dense a training "
-    "is whose ordinary step takes `sparse` ms and whose every `every`-th step is a rewiring of "
-    "`rewiring` ms. A dense step takes `dense` ms.",
+    "is whose ordinary step takes `sparse` ms and whose every `every`-th step rewires instead, in "
+    "`rewiring` ms, to the end of training. A dense step takes `dense` ms.",
     minutes=5,
     difficulty=1,
     clues=(

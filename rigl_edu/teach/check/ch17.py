@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -24,30 +24,32 @@ def _masks(shape: tuple[int, ...], active: int, times: int, seed: int) -> list[T
     return found
 
 
+def _new_of(masks: list[Tensor]) -> list[int]:
+    ever, counts = torch.zeros_like(masks[0]), []
+    for mask in masks:
+        counts.append(int((mask & ~ever).sum()))
+        ever = ever | mask
+    return counts
+
+
 def _explores(name: str, masks: list[Tensor]) -> Case:
-    total, together = masks[0].numel(), torch.stack(masks)
-    right = float(together.any(0).sum()) / total
-    mistakes = {
-        "That is the density of the last mask. Count what any of them had.": (
-            float(masks[-1].sum()) / total
-        ),
-        "That is the density of the first mask. Count what any of them had.": (
-            float(masks[0].sum()) / total
-        ),
-        "A position that was on in several masks counts once: union, not sum.": (
-            float(together.sum()) / total
-        ),
-        "That is what *all* masks had. Explored is what *any* of them had.": (
-            float(together.all(0).sum()) / total
-        ),
-        "Divide by all positions of the layer, not by its active weights.": (
-            float(together.any(0).sum()) / float(masks[0].sum())
-        ),
-        "That is a count; the share is it divided by the number of positions.": (
-            float(together.any(0).sum())
-        ),
-        "Each position that is off at first and on later is new, but what was on at first is "
-        "explored too.": float((together.any(0) & ~masks[0]).sum()) / total,
+    right, total = _new_of(masks), masks[0].numel()
+    turned_on = [int((b & ~a).sum()) for a, b in zip(masks, masks[1:], strict=False)]
+    so_far = [sum(right[: i + 1]) for i in range(len(right))]
+    mistakes: dict[str, list[float]] = {
+        "It compares each mask with the one before. A position that was on earlier, and off since, "
+        "is not new.": [right[0], *turned_on],
+        "It compares each mask with the first one only.": [
+            right[0],
+            *(int((mask & ~masks[0]).sum()) for mask in masks[1:]),
+        ],
+        "The first mask's positions are new too: all of them.": [0, *right[1:]],
+        "One number for each mask, the first one too.": list(right[1:]),
+        "These are all positions explored so far. How many does each mask add?": list(so_far),
+        "These are shares. Numbers of positions are asked.": [n / total for n in right],
+        "That is how many each mask has. Count those that no mask before it had.": [
+            int(mask.sum()) for mask in masks
+        ],
     }
 
     def test(answer: Answer) -> str:
@@ -57,30 +59,39 @@ def _explores(name: str, masks: list[Tensor]) -> Case:
             return "It returned nothing."
         if any(not a.equal(b) for a, b in zip(inputs, masks, strict=True)):
             return "It changed a mask in place. `|=` does that: begin with a clone or with zeros."
-        if abs(float(given) - right) < 1e-6:
+        if not isinstance(given, (list, tuple, Tensor)) or getattr(given, "ndim", 1) != 1:
+            return f"It should return a list of {len(masks)} numbers, one for each mask."
+        found = [float(n) for n in given]
+        if _alike(found, right):
             return ""
         for hint, wrong in mistakes.items():
-            if abs(float(given) - wrong) < 1e-6:
+            if _alike(found, wrong):
                 return hint
-        return f"It gave {float(given):.4f}; right is {right:.4f}."
+        return f"It gave {[round(n, 3) for n in found]}; right is {right}."
 
     return Case(name, test)
 
 
-explored = Exercise(
-    name="ch17.explored",
-    task="`explored(masks)`: the share of a layer's positions that were on in at least one of "
-    "`masks`, a list of bool tensors of one shape.",
-    minutes=5,
+def _alike(a: Sequence[float], b: Sequence[float]) -> bool:
+    return len(a) == len(b) and all(abs(x - y) < 1e-6 for x, y in zip(a, b, strict=True))
+
+
+_BOOK = six_by_six().mask
+
+newly_explored = Exercise(
+    name="ch17.newly_explored",
+    task="`newly_explored(masks)`: for each of `masks`, bool tensors of one shape, how many of its "
+    "positions were on in none of the masks before it. A list of whole numbers.",
+    minutes=10,
     difficulty=1,
     clues=(
-        "Which positions count? Those that any mask had, each once.",
-        "Begin with a mask of zeros and join one mask after the other with `|`.",
-        "`torch.stack(masks).any(0)` does it in one line; divide its sum by its `numel()`.",
+        "What must you remember from mask to mask? More than the mask before.",
+        "A mask `ever` of all positions that were on so far. It begins with zeros.",
+        "For each mask: count `mask & ~ever`, then `ever = ever | mask`.",
     ),
     cases=(
         _explores("three masks", _masks((6, 6), 12, 3, seed=4)),
-        _explores("the same mask twice", [six_by_six().mask] * 2),
+        _explores("on, off, and on again", [_BOOK, ~_BOOK, _BOOK]),
         _explores("one mask", _masks((6, 6), 12, 1, seed=2)),
         _explores("a convolution, ten masks", _masks((4, 3, 3, 3), 20, 10, seed=3)),
     ),

@@ -1,7 +1,8 @@
 """How an exercise is checked: cases in order, the first failing one names the mistake.
 
 A case isolates one mistake. It calls the student's function and returns "" if all is well, or a
-hint. Nothing here raises into the notebook: a wrong answer is a `Result` that is false.
+hint. Nothing here raises into the notebook: a wrong answer is a `Result` that is false. An error
+of the student's code and one of the checker's own read differently.
 """
 
 from __future__ import annotations
@@ -109,13 +110,12 @@ class Exercise:
         return f"{self.name} · {self.minutes} minutes · {level}\n{self.task}"
 
     def _check(self, answer: Answer) -> Result:
+        call = _Call(answer)
         for i, case in enumerate(self.cases):
             try:
-                hint = case.test(answer)
-            except NotImplementedError:
-                hint = "Not written yet."
+                hint = case.test(call)
             except Exception as error:
-                hint = f"It raised {type(error).__name__}: {error}{_line(error)}"
+                hint = call.hint(error)
             if hint:
                 return Result(self.name, False, i, len(self.cases), case.name, hint)
         return Result(self.name, True, len(self.cases), len(self.cases))
@@ -130,6 +130,40 @@ def draws_anew(draw: Callable[[torch.Generator], Tensor]) -> str:
     if not draw(again).equal(first):
         return "The same seed gives another mask: pass `generator=generator` to the draw."
     return ""
+
+
+class _Call:
+    """The student's function, and what came of its last call."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.given: Any = None
+        self.raised: Exception | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            self.given = self.answer(*args, **kwargs)
+        except Exception as error:
+            self.raised = error
+            raise
+        return self.given
+
+    def hint(self, error: Exception) -> str:
+        """Whose error it is: the student's code failed, or the checker on what it returned."""
+        what = f"{type(error).__name__}: {error}"
+        if not callable(self.answer):
+            return "Hand over the function itself, its name without brackets, not what it returns."
+        line = _line(error)  # a rule that it returned may run, and fail, after the call
+        if error is self.raised or line:
+            if isinstance(error, NotImplementedError):
+                return "Not written yet."
+            return f"It raised {what}{line}"
+        if self.given is None or self.given is ...:
+            return "It returned nothing."
+        return (
+            f"It ran, but the checker failed on the {type(self.given).__name__} that it returned "
+            f"({what}). If that is what the task asks for, the fault is the checker's, not yours."
+        )
 
 
 EXERCISES: dict[str, Exercise] = {}

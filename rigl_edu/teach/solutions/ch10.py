@@ -1,12 +1,12 @@
 """Chapter 10: one solution for each exercise."""
 
 
-def running_mean(gradients, decay):
-    """Start at 0; keep `decay` of the old mean, add the rest of the new gradient."""
+def fair_mean(gradients, decay):
+    """The weights of n gradients add up to 1 - decay ** n: divide by that."""
     mean = 0 * gradients[0]
     for gradient in gradients:
         mean = decay * mean + (1 - decay) * gradient
-    return mean
+    return mean / (1 - decay ** len(gradients))
 
 
 def dsr_drop(weights, masks, threshold):
@@ -21,13 +21,17 @@ def dsr_drop(weights, masks, threshold):
     return kept
 
 
-def next_threshold(threshold, dropped, target):
-    """Too many dropped: lower. Too few: higher. Within a tenth: as it is."""
-    if dropped > 1.1 * target:
-        return threshold / 2
-    if dropped < 0.9 * target:
-        return threshold * 2
-    return threshold
+def thresholds(weights, threshold, target, times):
+    """Note the threshold, count what it would drop, steer."""
+    found = []
+    for _ in range(times):
+        found.append(threshold)
+        dropped = int((weights.abs() < threshold).sum())
+        if dropped > 1.1 * target:
+            threshold = threshold / 2
+        elif dropped < 0.9 * target:
+            threshold = threshold * 2
+    return found
 
 
 def density_for(share):

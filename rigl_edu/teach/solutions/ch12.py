@@ -3,28 +3,28 @@
 from math import floor
 
 
-def mean_of_active(values, mask):
-    """A layer's claim to new weights."""
-    return float(values[mask].abs().mean()) if mask.any() else 0.0
+def score_of_batches(gradients, mask):
+    """Mean over the batches first, signs included; then the size of what is left."""
+    mean = sum(gradients) / len(gradients)
+    return float(mean[mask].abs().mean()) if mask.any() else 0.0
 
 
-def share(scores, budget, room):
-    """Fill the full layers first, split the rest, round by largest remainder."""
+def share_at_least(scores, budget, least):
+    """Lift the layers below their least, share the rest, round by largest remainder."""
     exact = [0.0] * len(scores)
-    open_layers = [i for i in range(len(scores)) if room[i] > 0]
-    left = budget
-    while open_layers:
-        total = sum(scores[i] for i in open_layers)
-        claim = {i: scores[i] / total if total else 1 / len(open_layers) for i in open_layers}
-        full = [i for i in open_layers if left * claim[i] >= room[i]]
-        if not full:
-            for i in open_layers:
+    waiting, left = list(range(len(scores))), budget
+    while waiting:
+        total = sum(scores[i] for i in waiting)
+        claim = {i: scores[i] / total if total else 1 / len(waiting) for i in waiting}
+        low = [i for i in waiting if left * claim[i] < least[i] - 1e-9]
+        if not low:
+            for i in waiting:
                 exact[i] = left * claim[i]
             break
-        for i in full:
-            exact[i] = room[i]
-            left -= room[i]
-        open_layers = [i for i in open_layers if i not in full]
+        for i in low:
+            exact[i] = least[i]
+            left -= least[i]
+        waiting = [i for i in waiting if i not in low]
     counts = [floor(x + 1e-9) for x in exact]
     by_remainder = sorted(range(len(exact)), key=lambda i: counts[i] - exact[i])
     for i in by_remainder[: budget - sum(counts)]:

@@ -1,21 +1,22 @@
 """Chapter 13: one solution for each exercise."""
 
 
-def rigl_flops(f_s, f_d, every):
-    """The mean over `every` ordinary steps and one rewiring."""
-    return (3 * f_s * every + 2 * f_s + f_d) / (every + 1)
+def flops_as_run(f_s, f_d, steps, every, until):
+    """Three sparse passes a step, and f_d in place of one of them at each rewiring."""
+    rewirings = sum(t % every == 0 and t < until for t in range(1, steps + 1))
+    return 3 * f_s + (f_d - f_s) * rewirings / steps
 
 
-def density_for(cost, budget):
-    """Halve the interval until it is tiny."""
-    low, high = 0.001, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        if cost(middle) < budget:
-            low = middle
+def widest(cost, budget, most):
+    """Halve the gap between a width that fits and one that does not."""
+    fits, over = 0, most + 1
+    while over - fits > 1:
+        middle = (fits + over) // 2
+        if cost(middle) <= budget:
+            fits = middle
         else:
-            high = middle
-    return (low + high) / 2
+            over = middle
+    return fits
 
 
 def break_even(cost, other):

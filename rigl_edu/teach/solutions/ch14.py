@@ -1,26 +1,27 @@
 """Chapter 14: one solution for each exercise."""
 
+from math import comb
+
 from ...lab.verdict import sample, welch
 from ...sparse import cosine_fraction, drop_count
 
 
-def total_moves(active, every, until, fraction):
-    """Weights that a layer drops in a whole training."""
-    total = 0
+def last_move(active, every, until, fraction):
+    """The share only falls, so the last step with k above 0 is the answer."""
+    last = 0
     for t in range(every, until, every):
-        total += drop_count(cosine_fraction(t, until, fraction), active)
-    return total
+        if drop_count(cosine_fraction(t, until, fraction), active) > 0:
+            last = t
+    return last
 
 
 def expected_best(accuracies, k):
-    """Mean of the largest of k draws, each value equally likely."""
-    ordered = sorted(accuracies)
-    n = len(ordered)
+    """Mean of the largest of k different runs, each choice equally likely."""
     best = 0.0
-    for i, value in enumerate(ordered):
-        # the largest is number i: all k are up to it, not all below it
-        best += value * (((i + 1) / n) ** k - (i / n) ** k)
-    return best
+    for i, value in enumerate(sorted(accuracies)):
+        # number i is the best of k: it comes with k - 1 of the i below it
+        best += value * comb(i, k - 1)
+    return best / comb(len(accuracies), k)
 
 
 def gain(tuned, default, margin):

@@ -1,28 +1,24 @@
 """Chapter 15: one solution for each exercise."""
 
 from math import sqrt
-from statistics import mean, variance
 
 from ...lab.verdict import t95
 
 
-def verdict(low, high, lowest, highest):
-    """What an interval says about a claim."""
-    if lowest < low and high < highest:
-        return "holds"
-    if high < lowest or highest < low:
-        return "does not hold"
-    return "undecided"
+def margins(low, high):
+    """Where -m to m first touches the interval, and where it covers all of it."""
+    return max(0, low, -high), max(abs(low), abs(high))
 
 
-def interval(first, second):
-    """Welch's 90 % interval of the difference of two means."""
-    a = variance(first) / len(first)
-    b = variance(second) / len(second)
-    degrees = (a + b) ** 2 / (a**2 / (len(first) - 1) + b**2 / (len(second) - 1))
-    half_width = t95(degrees) * sqrt(a + b)
-    difference = mean(first) - mean(second)
-    return difference - half_width, difference + half_width
+def seeds_needed(first, second, difference):
+    """Add a seed a side until half of Welch's interval is short enough."""
+    n = 3
+    while True:
+        a, b = first**2 / n, second**2 / n
+        degrees = (a + b) ** 2 / (a**2 / (n - 1) + b**2 / (n - 1))
+        if t95(degrees) * sqrt(a + b) < abs(difference):
+            return n
+        n += 1
 
 
 def groups(records):

@@ -15,11 +15,12 @@ def compressed_rows(matrix):
     return values, columns, starts
 
 
-def product(values, columns, starts, x):
-    """W x, one entry of the result for each row."""
-    result = []
-    for start, end in zip(starts, starts[1:], strict=False):
-        result.append(sum(values[i] * x[columns[i]] for i in range(start, end)))
+def product_back(values, columns, starts, width, g):
+    """W transposed times g: each weight adds to the entry of its column."""
+    result = [0.0] * width
+    for row, (start, end) in enumerate(zip(starts, starts[1:], strict=False)):
+        for i in range(start, end):
+            result[columns[i]] += values[i] * g[row]
     return result
 
 

@@ -3,12 +3,13 @@
 import torch
 
 
-def explored(masks):
-    """Share of positions that were on in any of the masks."""
-    ever = torch.zeros_like(masks[0], dtype=torch.bool)
+def newly_explored(masks):
+    """How many positions each mask adds to all before it."""
+    ever, new = torch.zeros_like(masks[0], dtype=torch.bool), []
     for mask in masks:
-        ever = ever | mask.bool()
-    return ever.sum().item() / ever.numel()
+        new.append(int((mask & ~ever).sum()))
+        ever = ever | mask
+    return new
 
 
 def n_of_m(scores, n, m):
