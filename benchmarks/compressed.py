@@ -2,14 +2,15 @@
 
 Everything is measured against the dense network in the same process. A round takes one of each in
 random order, and its ratios compare neighbours in time; the table shows the medians of the
-rounds' ratios. Five parts:
+rounds' ratios. Six parts:
 
 - one linear layer, forward and backward, by width and density, and the density at which compressed
   rows stop paying;
 - a whole RigL training of an MLP, its rewirings included, and what it holds in memory;
 - 1 x 1 convolutions by size and density;
 - the same product in the layouts and formats that torch has, right and slow ones among them;
-- serving: one forward pass at batch 1 and 128, without gradients.
+- serving: one forward pass at batch 1 and 128, without gradients;
+- the same for a network trained on digits, in every form that `lab.serving` has.
 """
 
 from __future__ import annotations
@@ -31,13 +32,23 @@ from torch import Tensor, nn
 from benchmarks.step import Work, a_batch, ratios, rounded, sgd
 from rigl_edu.lab.models import mlp
 from rigl_edu.lab.run import device_name, source_commit, versions
-from rigl_edu.sparse import RigL, compress, masked_layers, sparse_layers, sparsify
+from rigl_edu.lab.serving import forms
+from rigl_edu.sparse import (
+    RigL,
+    compress,
+    initialise_per_neuron,
+    masked_layers,
+    sparse_layers,
+    sparsify,
+)
+from rigl_edu.teach import practice
 
 RECORD = Path("data/results/benchmarks/compressed-cpu.json")
 DENSITIES = (0.2, 0.1, 0.05, 0.02, 0.01)
 WIDTHS = (256, 512, 1024, 2048)
 MLP = (1024, 2048, 2048, 10)
 BATCH, EVERY = 128, 100
+DIGITS_MLP, DIGITS_DENSITY = (64, 2048, 512, 10), 0.005
 CONVOLUTIONS = ((64, 64, 32), (256, 256, 8), (1024, 256, 8), (512, 2048, 4))  # in, out, height
 # What the project promises for 1024 x 1024 and for the MLP, on two CPU cores.
 LAYER_BOUNDS = {0.1: 0.60, 0.05: 0.35, 0.02: 0.22, 0.01: 0.17}
@@ -215,6 +226,33 @@ def serving(rounds: int, order: random.Random) -> dict[str, dict[str, dict[str, 
     return found
 
 
+def trained_network() -> nn.Module:
+    """A wide MLP that RigL has trained on digits; many of its units have died."""
+    torch.manual_seed(0)
+    model = sparsify(mlp(DIGITS_MLP), DIGITS_DENSITY, "er")
+    initialise_per_neuron(model, 0)
+    optimizer = practice.sgd(model)
+    rule = RigL(model, optimizer, every=20, until=375)
+    practice.train(model, practice.flat_digits(), optimizer, rule, steps=500)
+    return model
+
+
+def serving_forms(rounds: int, order: random.Random) -> dict[str, Any]:
+    """A forward pass of the trained network in each form, at batch 1 and 128, and what it holds."""
+    found: dict[str, Any] = {}
+    candidates = forms(trained_network())
+    for batch in (1, BATCH):
+        x = torch.randn(batch, DIGITS_MLP[0])
+        works: dict[str, Work] = {name: partial(form, x) for name, form in candidates.items()}
+        with torch.inference_mode():
+            found[str(batch)] = ratios(works, rounds, order)
+    found["widths"] = {
+        name: [m.out_features for m in form if hasattr(m, "out_features")]
+        for name, form in candidates.items()
+    }
+    return found
+
+
 def table(result: dict[str, Any]) -> str:
     """The result as text, each promise beside what was measured."""
     names = [str(d) for d in DENSITIES]
@@ -250,6 +288,12 @@ def table(result: dict[str, Any]) -> str:
     for batch, row in result["serving"].items():
         cells = "".join(f"  {name}: {v['ratio']:.2f}" for name, v in row.items() if name != "dense")
         lines.append(f"  batch {batch:4}{cells}   (dense {row['dense']['ms']:.2f} ms)")
+    name = "-".join(map(str, DIGITS_MLP))
+    lines += ["", f"Serving {name}, trained on digits at {DIGITS_DENSITY}: time x dense", ""]
+    for batch in ("1", str(BATCH)):
+        row = result["trained"][batch]
+        cells = "".join(f"  {name}: {v['ratio']:.2f}" for name, v in row.items() if name != "dense")
+        lines.append(f"  batch {batch:4}{cells}   (dense {row['dense']['ms']:.3f} ms)")
     return "\n".join(lines)
 
 
@@ -281,6 +325,7 @@ def measure(rounds: int, threads: int) -> dict[str, Any]:
             },
             "formats": formats(rounds, order),
             "serving": serving(rounds, order),
+            "trained": serving_forms(rounds, order),
             "seconds": time.perf_counter() - begin,
         }
     )

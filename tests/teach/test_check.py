@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from rigl_edu.teach.check.result import EXERCISES
 from rigl_edu.teach.solutions import ch11 as solution
 from tests.teach.museum import Museum
 
+ROOT = Path(__file__).resolve().parents[2]
 MUSEUM = Museum(check.ch11, solution)
 wrong = MUSEUM.wrong
 
@@ -412,3 +415,14 @@ def test_a_wrong_answer_is_rejected_with_its_mistake_named(exercise, answer, hin
     assert not result and not result.ok
     assert hint in result.hint
     assert result.case in str(result) == capsys.readouterr().out.rstrip("\n")
+
+
+def test_exercises_that_the_text_names_exist():
+    pages = [*(ROOT / "book").glob("*.md"), *(ROOT / "pages").glob("*.md")]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"check\.(ch\d\d\.\w+)", page.read_text("utf-8"))
+    }
+    assert len(named) > 40
+    assert [name for name in sorted(named) if name not in EXERCISES] == []
