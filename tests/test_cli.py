@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ import torch
 from PIL import Image
 
 from rigl_edu.lab import cli, data, train
-from rigl_edu.lab.recipes import RECIPES, recipe_fields
-from rigl_edu.lab.records import read_record
+from rigl_edu.lab.recipes import RECIPES, recipe_fields, recipe_fingerprint, smoke
+from rigl_edu.lab.records import is_current, read_record
 from rigl_edu.lab.saved import read_checkpoint
 
 SMOKE = ["run", "mini-rigl-0.1", "--smoke"]
@@ -71,6 +72,7 @@ def test_list_tells_minutes_from_records_on_this_device(capsys):
     cli.main(SMOKE)
     record = json.loads(RECORD.read_text())
     record["recipe"] = recipe_fields(RECIPES["mini-rigl-0.1"])
+    record["recipe_fingerprint"] = recipe_fingerprint(RECIPES["mini-rigl-0.1"])
     record["wall_seconds"], record["steps"] = 6.0, 100
     Path("data/results").mkdir()
     name = "mini-rigl-0.1__digits-3x32x32__seed0.json"
@@ -97,13 +99,54 @@ def test_run_says_the_cost_first_skips_what_is_done_and_force_repeats(capsys):
     assert again["curve"] == first["curve"] and again["wall_seconds"] != first["wall_seconds"]
 
 
-def test_a_record_of_another_version_is_said_to_be_one(capsys):
-    cli.main(SMOKE)
-    record = json.loads(RECORD.read_text())
-    record["recipe_fingerprint"] = "0" * 64
-    RECORD.write_text(json.dumps(record))
-    cli.main(SMOKE)
-    assert "is a record of another version of it" in capsys.readouterr().out
+@pytest.mark.parametrize("pending", [[], ["--pending"]], ids=["named", "queue"])
+def test_a_record_of_another_version_is_replaced_and_said_to_be(capsys, monkeypatch, pending):
+    recipe = RECIPES["mini-rigl-0.1"]
+    with monkeypatch.context() as patch:
+        patch.setitem(RECIPES, "mini-rigl-0.1", replace(recipe, lr=0.3))
+        cli.main(SMOKE)
+        old = read_record(RECORD)
+        assert cli.main([*SMOKE, *pending]) == 0
+        assert read_record(RECORD) == old, "no other version yet"
+    capsys.readouterr()
+    assert cli.main([*SMOKE, *pending]) == 0
+    out = capsys.readouterr().out
+    said = "0 of 1 runs are on record; 1 records of other versions are replaced"
+    assert (said if pending else f"replaces {RECORD}, a record of another version of it") in out
+    new = read_record(RECORD)
+    assert is_current(new, smoke(recipe)) and not is_current(old, smoke(recipe))
+    assert new["curve"] != old["curve"] and read_checkpoint(CHECKPOINT)["step"] == 8
+    assert cli.main([*SMOKE, *pending]) == 0
+    assert read_record(RECORD) == new
+
+
+def test_a_stopped_replacement_goes_on_from_its_own_checkpoint(capsys, monkeypatch):
+    recipe = RECIPES["mini-rigl-0.1"]
+    with monkeypatch.context() as patch:
+        patch.setitem(RECIPES, "mini-rigl-0.1", replace(recipe, lr=0.3))
+        cli.main(SMOKE)
+    clock = iter(range(1000))
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.time, "monotonic", lambda: next(clock))
+        assert cli.main([*SMOKE, "--pending", "--budget", "6s"]) == 0
+    begun = read_checkpoint(CHECKPOINT)["step"]
+    assert 0 < begun < 8
+    trained = []
+    step = train.training_step
+    monkeypatch.setattr(train, "training_step", lambda job, *a: trained.append(1) or step(job, *a))
+    assert cli.main([*SMOKE, "--pending"]) == 0
+    assert len(trained) == 8 - begun and is_current(read_record(RECORD), smoke(recipe))
+
+
+def test_a_queue_says_once_how_much_is_on_record(capsys):
+    cli.main([*SMOKE, "--seed", "0", "1"])
+    capsys.readouterr()
+    queue = ["run", "--pending", "mini-rigl-0.1", "mini-set-0.1", "--smoke", "--seed", "0", "1"]
+    assert cli.main(queue) == 0
+    out = capsys.readouterr().out
+    assert "2 of 4 runs are on record\n" in out and "skipped" not in out
+    cli.main([*SMOKE, "--seed", "0", "1"])
+    assert capsys.readouterr().out.count("skipped, data/smoke/mini-rigl-0.1-smoke") == 2
 
 
 def test_patterns_seeds_and_out(capsys):

@@ -12,9 +12,10 @@ from typing import Any
 
 from . import paper
 from .paper_claims import NAMES, Claim, Side, load_claims, region
-from .recipes import RECIPES, fast, recipe_fingerprint
+from .recipes import RECIPES, fast
 from .recipes.mini import mini_name
 from .recipes.paper_runs import INITS, run_name
+from .records import is_current
 from .tables import make_row
 from .verdict import MIN_SEEDS, NOT_RUN, Difference, Sample, judge, sample, welch
 
@@ -215,11 +216,10 @@ def by_place(name: str, records: Iterable[Record]) -> dict[Place, list[Record]]:
     Its twin with the faster arithmetic of a GPU counts too, at a place of its own: the precision is
     another.
     """
-    recipe = RECIPES[name]
-    versions = {r.name: recipe_fingerprint(r) for r in (recipe, fast(recipe))}
+    twins = RECIPES[name], fast(RECIPES[name])
     groups: dict[Place, list[Record]] = {}
     for record in records:
-        if versions.get(record["recipe"]["name"]) == record["recipe_fingerprint"]:
+        if any(is_current(record, recipe) for recipe in twins):
             place = record["data"]["fingerprint"], record["precision"]
             groups.setdefault(place, []).append(record)
     return groups

@@ -22,14 +22,16 @@ from .plans import (
     Plan,
     announcement,
     done_line,
+    how_many_are_there,
     is_done,
     make_plans,
     refuse_checkpoint,
-    why_skipped,
+    starts_over,
+    what_is_there,
     with_needed,
 )
 from .recipes import RECIPES, Recipe, fast, find, named, needed, place, smoke
-from .records import RESULTS, load_records
+from .records import RESULTS, is_current, load_records
 from .run import device_name, run, trained
 from .tables import html_table, markdown_table, table_rows, text_table
 from .train import OutOfTime
@@ -124,7 +126,7 @@ def list_recipes(names: Sequence[str]) -> int:
     width = max(map(len, found))
     device = device_name(pick_device(None))
     for recipe in found.values():
-        runs = [r for r in records if r["recipe"]["name"] == recipe.name]
+        runs = [record for record in records if is_current(record, recipe)]
         recorded = f"  [{len(runs)} recorded]" if runs else ""
         steps = cost.total_steps(recipe, recipe.data)
         guess = cost.predicted_minutes(recipe, steps, records, device)
@@ -193,14 +195,10 @@ def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
         deadline = None if args.budget is None else time.monotonic() + queue.seconds_of(args.budget)
         check_numbers(args)
         plans = runs_asked_for(args, device)
-        todo = []
-        for plan in plans:
-            if not args.force and is_done(plan):
-                if not args.quiet:
-                    print(why_skipped(plan))
-                continue
-            todo.append(plan)
-        asked, todo = todo, with_needed(todo)
+        asked = [plan for plan in plans if args.force or not is_done(plan)]
+        if not (args.quiet or args.force):
+            print_what_is_there(plans, args.pending)
+        todo = with_needed(asked)
         if args.force and not args.resume:
             # All of them now: a stop in the middle is continued with --resume, which must not take
             # the checkpoint of an old run for the end of a new one.
@@ -218,6 +216,15 @@ def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
         devices = [args.device] if args.device else doctor.devices()[1:] or ["cpu"]
         return queue.in_parallel(argv, args.jobs, threads, devices)
     return do_runs(args, todo, device, deadline, shlex.join(["python", "-m", "rigl_edu", *argv]))
+
+
+def print_what_is_there(plans: Sequence[Plan], pending: bool) -> None:
+    """Say which runs have records: a queue in one line, runs that were named a line each."""
+    there = [plan for plan in plans if plan.record.exists()]
+    if pending and there:
+        print(how_many_are_there(plans))
+    elif there:
+        print("\n".join(map(what_is_there, there)))
 
 
 def check_numbers(args: argparse.Namespace) -> None:
@@ -249,7 +256,8 @@ def runs_asked_for(args: argparse.Namespace, device: torch.device) -> list[Plan]
         if device.type == "cpu":
             recipes = [recipe for recipe in recipes if fits_a_cpu(recipe)]
             left = len(RECIPES) - len(recipes)
-            print(f"left out: {left} recipes that take days without a GPU; name them to run them")
+            if not args.quiet:
+                print(f"left out: {left} recipes that take days without a GPU; name them to run")
     if args.fast:
         recipes = [fast(recipe) for recipe in recipes]
     if args.smoke:
@@ -290,11 +298,12 @@ def do_runs(
 
     def train(plan: Plan) -> None:
         begun.append(plan)
-        options: dict[str, Any] = {
-            "resume": args.resume or args.pending,
-            "out_of_time": lambda: deadline is not None and time.monotonic() >= deadline,
-        }
         try:
+            options: dict[str, Any] = {
+                # Also without --resume: what has a checkpoint by now was begun by another process.
+                "resume": (args.resume or not args.force) and not starts_over(plan),
+                "out_of_time": lambda: deadline is not None and time.monotonic() >= deadline,
+            }
             if plan.location not in loaded:
                 loaded.clear()
                 loaded[plan.location] = data.load(plan.location).to(device)

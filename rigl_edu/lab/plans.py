@@ -7,11 +7,10 @@ from pathlib import Path
 
 import torch
 
-from . import cost, data
-from .recipes import Recipe, named, needed, recipe_fingerprint
-from .records import RESULTS, load_records, read_record, record_path
+from . import cost, data, saved
+from .recipes import Recipe, named, needed
+from .records import RESULTS, is_current, load_records, read_record, record_path
 from .run import device_name
-from .saved import read_checkpoint
 from .tickets import beside, is_there
 
 
@@ -91,40 +90,60 @@ def with_needed(todo: Sequence[Plan]) -> list[Plan]:
 def one_before(plan: Plan, name: str, checkpoint: Path) -> Plan:
     """The run `name` of a plan's seed and data; if it has a record, for its checkpoint alone."""
     record = plan.record.with_name(f"{checkpoint.stem}.json")
-    return dataclasses.replace(
-        plan,
-        recipe=named(name),
-        record=record,
-        checkpoint=checkpoint,
-        for_masks=record.exists(),
-    )
+    found = dataclasses.replace(plan, recipe=named(name), record=record, checkpoint=checkpoint)
+    return dataclasses.replace(found, for_masks=is_recorded(found))
 
 
 def is_done(plan: Plan) -> bool:
-    """Whether nothing is left to do: there is a record, or the masks that were wanted."""
-    if not plan.for_masks:
-        return plan.record.exists()
-    return is_there(plan.recipe.name, plan.checkpoint)
-
-
-def why_skipped(plan: Plan) -> str:
-    """One line about a run that has a record.
+    """Whether nothing is left to do: there is a record, or the masks that were wanted.
 
     Raises:
-        ValueError: the file is not a record.
+        ValueError: the file in the record's place is none.
     """
-    theirs = read_record(plan.record)["recipe_fingerprint"]
-    version = "" if theirs == recipe_fingerprint(plan.recipe) else " of another version of it"
-    return (
-        f"{plan.recipe.name} seed {plan.seed}: skipped, {plan.record} is a record{version}; "
-        "--force runs it again"
-    )
+    if plan.for_masks:
+        return is_there(plan.recipe.name, plan.checkpoint)
+    return is_recorded(plan)
+
+
+def is_recorded(plan: Plan) -> bool:
+    """Whether there is a record of the recipe as it is today; raises as `is_done`."""
+    return plan.record.exists() and is_current(read_record(plan.record), plan.recipe)
+
+
+def is_outdated(plan: Plan) -> bool:
+    """Whether the record that is there is of another version of the recipe, and is replaced."""
+    return plan.record.exists() and not is_recorded(plan)
+
+
+def starts_over(plan: Plan) -> bool:
+    """Whether the checkpoint is the end of the run whose record is outdated too.
+
+    A run that has begun to replace it has a checkpoint of today's version, and goes on from there.
+    """
+    if not is_outdated(plan) or not plan.checkpoint.exists():
+        return False
+    return not saved.is_current(saved.read_checkpoint(plan.checkpoint), plan.recipe)
+
+
+def what_is_there(plan: Plan) -> str:
+    """One line about a run in whose record's place there is a record."""
+    run = f"{plan.recipe.name} seed {plan.seed}"
+    if is_outdated(plan):
+        return f"{run}: replaces {plan.record}, a record of another version of it"
+    return f"{run}: skipped, {plan.record} is a record; --force runs it again"
+
+
+def how_many_are_there(plans: Sequence[Plan]) -> str:
+    """One line about all the runs of a queue."""
+    outdated = sum(map(is_outdated, plans))
+    line = f"{sum(map(is_recorded, plans))} of {len(plans)} runs are on record"
+    return f"{line}; {outdated} records of other versions are replaced" if outdated else line
 
 
 def refuse_checkpoint(plan: Plan) -> None:
     """Raise ValueError if the run has a checkpoint, which the user may have meant to continue."""
-    if plan.checkpoint.exists():
-        step = read_checkpoint(plan.checkpoint)["step"]
+    if plan.checkpoint.exists() and not starts_over(plan):
+        step = saved.read_checkpoint(plan.checkpoint)["step"]
         raise ValueError(
             f"{plan.checkpoint} holds step {step} of this run: --resume continues it, --force "
             "starts over"

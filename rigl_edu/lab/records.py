@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .recipes import Recipe, recipe_fingerprint
+
 SCHEMA = 1
 RESULTS = Path("data/results")
 
@@ -99,6 +101,16 @@ def check_record(record: Any, path: Path) -> None:
     unnamed = [key for key in ("name", "method") if key not in record["recipe"]]
     if unnamed:
         raise ValueError(f"{path}: its recipe lacks {', '.join(unnamed)}")
+
+
+def is_current(record: dict[str, Any], recipe: Recipe) -> bool:
+    """Whether a record counts as a run of the recipe as it is today.
+
+    The one rule for who asks: the ledger and the pages, `list`, and the queue, for which a run with
+    a record of another version is still to be done.
+    """
+    same_name = record["recipe"]["name"] == recipe.name
+    return same_name and record["recipe_fingerprint"] == recipe_fingerprint(recipe)
 
 
 def load_records(results: str | Path = RESULTS) -> list[dict[str, Any]]:

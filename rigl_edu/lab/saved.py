@@ -20,6 +20,11 @@ def identity(recipe: Recipe, seed: int, data: Dataset) -> dict[str, Any]:
     }
 
 
+def is_current(state: dict[str, Any], recipe: Recipe) -> bool:
+    """Whether a saved state is of the recipe as it is today."""
+    return bool(state["identity"]["recipe fingerprint"] == recipe_fingerprint(recipe)[:16])
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The saved state, on the CPU.
 

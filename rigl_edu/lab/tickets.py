@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from rigl_edu.sparse import masked_layers, prune, shuffle_masks, snapshot
 
 from .data import Dataset
-from .recipes import Recipe, named, needed, recipe_fingerprint
-from .saved import identity, read_checkpoint
+from .recipes import Recipe, named, needed
+from .saved import identity, is_current, read_checkpoint
 
 
 def beside(recipe: Recipe, checkpoint: Path, name: str) -> Path:
@@ -41,8 +41,7 @@ def is_there(name: str, checkpoint: Path) -> bool:
 
 def is_finished(state: dict[str, Any], recipe: Recipe) -> bool:
     """Whether a saved state is the end of a run of today's version of the recipe."""
-    same = state["identity"]["recipe fingerprint"] == recipe_fingerprint(recipe)[:16]
-    return same and len(state["curve"]) == recipe.epochs
+    return is_current(state, recipe) and len(state["curve"]) == recipe.epochs
 
 
 def read_finished(
