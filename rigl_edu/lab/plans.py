@@ -122,7 +122,7 @@ def starts_over(plan: Plan) -> bool:
     """
     if not is_outdated(plan) or not plan.checkpoint.exists():
         return False
-    return not saved.is_current(saved.read_checkpoint(plan.checkpoint), plan.recipe)
+    return not saved.is_current(saved.read_checkpoint(plan.checkpoint, mapped=True), plan.recipe)
 
 
 def what_is_there(plan: Plan) -> str:
@@ -143,7 +143,7 @@ def how_many_are_there(plans: Sequence[Plan]) -> str:
 def refuse_checkpoint(plan: Plan) -> None:
     """Raise ValueError if the run has a checkpoint, which the user may have meant to continue."""
     if plan.checkpoint.exists() and not starts_over(plan):
-        step = saved.read_checkpoint(plan.checkpoint)["step"]
+        step = saved.read_checkpoint(plan.checkpoint, mapped=True)["step"]
         raise ValueError(
             f"{plan.checkpoint} holds step {step} of this run: --resume continues it, --force "
             "starts over"
