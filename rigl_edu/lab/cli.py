@@ -33,7 +33,7 @@ from .plans import (
 from .recipes import RECIPES, Recipe, fast, find, named, needed, place, smoke
 from .records import RESULTS, is_current, load_records
 from .run import device_name, run, trained
-from .tables import html_table, markdown_table, table_rows, text_table
+from .tables import alike, html_table, markdown_table, table_rows, text_table
 from .train import OutOfTime
 
 SMOKE_RESULTS = Path("data/smoke")
@@ -147,13 +147,10 @@ def print_table(args: argparse.Namespace) -> int:
 
 
 def print_layers(args: argparse.Namespace) -> int:
-    """Print the final densities by layer, a block for each recipe and data set."""
+    """Print the final densities by layer, a block for each row that `table` has."""
     with bad_input():
         records = records_of(args.name, args.out)
-    blocks: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for record in records:
-        blocks.setdefault((record["recipe"]["name"], record["data"]["name"]), []).append(record)
-    print("\n\n".join(layer_report(block) for block in blocks.values()))
+    print("\n\n".join(map(layer_report, alike(records))))
     return 0
 
 

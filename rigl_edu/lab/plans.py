@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from . import cost, data, saved
+from . import cost, data, distributed, saved
 from .recipes import Recipe, named, needed
 from .records import RESULTS, is_current, load_records, read_record, record_path
 from .run import device_name
@@ -59,7 +59,7 @@ def make_plans(
         where = location or recipe.data
         name = data.name_of(where)
         for seed in seeds or recipe.seeds:
-            record = record_path(results, recipe.name, name, seed)
+            record = record_path(results, recipe.name, name, seed, distributed.size())
             checkpoint = checkpoints / f"{record.stem}.pt"
             plans.append(Plan(recipe, seed, where, record, checkpoint))
     return plans

@@ -51,14 +51,26 @@ MORE_KEYS: dict[str, tuple[type, ...]] = {
 DATA_KEYS = ("name", "fingerprint", "train", "held_out", "test")
 
 
-def record_path(results: Path, recipe: str, data: str, seed: int) -> Path:
-    """Where the record of a run belongs."""
-    return results / f"{recipe}__{data}__seed{seed}.json"
+def record_path(results: Path, recipe: str, data: str, seed: int, processes: int = 1) -> Path:
+    """Where the record of a run belongs; one on several processes has a place of its own."""
+    several = f"__{processes}processes" if processes > 1 else ""
+    return results / f"{recipe}__{data}__seed{seed}{several}.json"
+
+
+def processes_of(record: dict[str, Any]) -> int:
+    """How many processes trained the run together: 2 for a device "2 x cuda: ...".
+
+    Each sees its part of a batch only, and so do its batch norms: what several trained is not
+    averaged with, nor compared to, what one did.
+    """
+    count, several, _ = record["device"].partition(" x ")
+    return int(count) if several and count.isdecimal() else 1
 
 
 def write_record(record: dict[str, Any], results: Path) -> Path:
     """Check a record and write it, atomically; returns its path."""
-    path = record_path(results, record["recipe"]["name"], record["data"]["name"], record["seed"])
+    name, data, seed = record["recipe"]["name"], record["data"]["name"], record["seed"]
+    path = record_path(results, name, data, seed, processes_of(record))
     check_record(record, path)
     results.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
