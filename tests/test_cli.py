@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rigl_edu.lab import cli, data, train
+from rigl_edu.lab import cli, cost, data, train
 from rigl_edu.lab.recipes import RECIPES, recipe_fields, recipe_fingerprint, smoke
 from rigl_edu.lab.records import is_current, read_record
 from rigl_edu.lab.saved import read_checkpoint
@@ -66,9 +67,10 @@ def test_list(capsys):
     assert all(line.split()[2:4] == ["?", "min"] for line in lines)
     assert lines[list(RECIPES).index("wrn22-dense")].split()[4:6] == ["13.0", "MB"]
     assert "minutes a seed on cpu: " in legend or "on cuda: " in legend
+    assert "? is unknown" in legend
 
 
-def test_list_tells_minutes_from_records_on_this_device(capsys):
+def test_list_tells_minutes_from_records_on_this_device(capsys, monkeypatch):
     cli.main(SMOKE)
     record = json.loads(RECORD.read_text())
     record["recipe"] = recipe_fields(RECIPES["mini-rigl-0.1"])
@@ -83,7 +85,20 @@ def test_list_tells_minutes_from_records_on_this_device(capsys):
     assert lines["mini-rigl-0.1"].split()[2:4] == ["4", "min"]  # 3520 steps of 0.06 s
     assert lines["mini-rigl-0.1"].endswith("[1 recorded]")
     assert lines["mini-rigl-0.1-2x"].split()[2:4] == ["7", "min"]
-    assert lines["wrn22-dense"].split()[2:4] == ["?", "min"]
+    flops = [cost.size_and_flops(RECIPES[n])[1] for n in ("wrn22-dense", "mini-rigl-0.1")]
+    minutes = 88_000 * 0.06 / 60 * flops[0] * 128 / (flops[1] * 64)
+    record_flops = record["dense_forward_flops"]
+    assert record_flops == flops[1]
+    assert lines["wrn22-dense"].split()[2:4] == [f"~{minutes:.0f}", "min"]
+    record["threads"] += 1
+    Path("data/results", name).write_text(json.dumps(record))
+    cli.main(["list", "mini-rigl-0.1"])
+    assert " ~4 min " in capsys.readouterr().out
+    monkeypatch.setattr(cli, "do_runs", lambda *args: 0)
+    cli.main(["run", "mini-rigl-0.1", "--seed", "1"])
+    assert "a guess from 1 record of this network on this device with 2 threads" in (
+        capsys.readouterr().out
+    )
 
 
 def test_run_says_the_cost_first_skips_what_is_done_and_force_repeats(capsys):
@@ -199,6 +214,19 @@ def test_doctor(capsys, monkeypatch):
     out = capsys.readouterr().out
     assert f"torch {torch.__version__.split('+')[0]}" in out
     assert "data cifar10: absent" in out and "masked at density 0.1" in out
+
+
+def test_checkpoints_that_do_not_fit_are_refused_before_work_starts(capsys, monkeypatch):
+    free = shutil.disk_usage(".")._replace(free=2_000_000)
+    monkeypatch.setattr(cost.shutil, "disk_usage", lambda path: free)
+    argv = [*SMOKE, "--seed", "0", "1", "2"]
+    line = refused(capsys, *argv)
+    assert "the checkpoints of 3 runs take up to 2.8 MB, and 2.0 MB are free" in line
+    assert "data/smoke/checkpoints/" in line and "--out" in line
+    assert cli.main([*SMOKE, "--seed", "0", "1"]) == 0
+    assert "new checkpoints: up to 1.9 MB; 2.0 MB free for" in capsys.readouterr().out
+    assert cli.main(argv) == 0, "two of the three are there"
+    assert cli.main([*argv[:3], "--seed", "7", "8", "9", "--budget", "0.001s"]) == 0
 
 
 # --- bad input: exit status 2, one line, nothing done ------------------------------------------

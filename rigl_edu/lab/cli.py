@@ -21,6 +21,7 @@ from .layer_densities import layer_report
 from .plans import (
     Plan,
     announcement,
+    check_disk,
     done_line,
     how_many_are_there,
     is_done,
@@ -74,7 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
     r.add_argument(
         "--pending",
         action="store_true",
-        help="what has no record yet, the most telling runs first; of all recipes unless named",
+        help="what has no record of today's recipe, the most telling first; all unless named",
     )
     r.add_argument("--budget", metavar="TIME", help="save and stop after 90s, 25m or 2h")
     r.add_argument("--jobs", type=int, default=1, metavar="N", help="processes for --pending")
@@ -124,17 +125,24 @@ def list_recipes(names: Sequence[str]) -> int:
         found = {r.name: r for name in names or ["*"] for r in recipes_of(name)}
         records = load_records()
     width = max(map(len, found))
-    device = device_name(pick_device(None))
+    device, threads = device_name(pick_device(None)), torch.get_num_threads()
     for recipe in found.values():
         runs = [record for record in records if is_current(record, recipe)]
         recorded = f"  [{len(runs)} recorded]" if runs else ""
         steps = cost.total_steps(recipe, recipe.data)
-        guess = cost.predicted_minutes(recipe, steps, records, device)
-        minutes = f"{guess[0]:.0f} min" if guess else "? min"
+        found_minutes = cost.predicted_minutes(recipe, steps, records, device, threads)
+        minutes = "? min"
+        if found_minutes:
+            guess = "" if found_minutes.measured else "~"
+            minutes = f"{guess}{found_minutes.minutes:.0f} min"
         disk = f"{cost.checkpoint_megabytes(cost.parameters(recipe), recipe.method):.1f} MB"
         name = recipe.name.ljust(width)
         print(f"{name}  ch{recipe.chapter:<2} {minutes:>8} {disk:>8}  {recipe.title}{recorded}")
-    print(f"minutes a seed on {device}, ? where no record tells; MB of the checkpoint")
+    print(
+        f"minutes a seed on {device} with {cost.counted(threads, 'thread')}, from records of the "
+        "same network; ~ is a guess from another number of threads or, by FLOPs, from other "
+        "networks, ? is unknown; MB of the checkpoint"
+    )
     return 0
 
 
@@ -206,10 +214,12 @@ def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
                 refuse_checkpoint(plan)
         if args.threads:
             torch.set_num_threads(args.threads)
-        if not args.quiet and todo:
-            print(announcement(todo, device), flush=True)
-    if args.jobs > 1:
         threads = args.threads or max(1, torch.get_num_threads() // args.jobs)
+        if not args.quiet and todo:
+            print(announcement(todo, device, threads), flush=True)
+        if todo and args.budget is None:  # which ends a queue long before its last run
+            check_disk(todo)
+    if args.jobs > 1:
         devices = [args.device] if args.device else doctor.devices()[1:] or ["cpu"]
         return queue.in_parallel(argv, args.jobs, threads, devices)
     return do_runs(args, todo, device, deadline, shlex.join(["python", "-m", "rigl_edu", *argv]))

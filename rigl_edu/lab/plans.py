@@ -150,25 +150,51 @@ def refuse_checkpoint(plan: Plan) -> None:
         )
 
 
-def announcement(plans: Sequence[Plan], device: torch.device) -> str:
-    """What the runs will cost, a block for each recipe, and the sum."""
+def new_megabytes(plans: Iterable[Plan]) -> float:
+    """Disk that the runs' checkpoints take, without those that are there and will be replaced."""
+    new = [plan.recipe for plan in plans if not plan.checkpoint.exists()]
+    return sum(cost.checkpoint_megabytes(cost.parameters(r), r.method) for r in new)
+
+
+def check_disk(plans: Sequence[Plan]) -> None:
+    """Raise ValueError if the checkpoints of all the runs do not fit on their disk."""
+    folder = plans[0].checkpoint.parent
+    need, free = new_megabytes(plans), cost.free_megabytes(folder)
+    if need > free:
+        raise ValueError(
+            f"the checkpoints of {len(plans)} runs take up to {cost.size_text(need)}, and "
+            f"{cost.size_text(free)} are free for {folder}/: make room, name fewer runs, or give "
+            "--out a directory on a larger disk; with --budget a queue does what it has time for"
+        )
+
+
+def announcement(plans: Sequence[Plan], device: torch.device, threads: int) -> str:
+    """What the runs will cost, a block for each recipe, and the sum.
+
+    Args:
+        plans: all that will be done.
+        device: that trains.
+        threads: of each process that trains.
+    """
     records = load_records()
-    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
-    lines, minutes, unknown = [], 0.0, 0
+    on_cpu = f", {cost.counted(threads, 'thread')}" if device.type == "cpu" else ""
+    lines, minutes, guessed, unknown = [], 0.0, 0, 0
     for recipe in {plan.recipe.name: plan.recipe for plan in plans}.values():
         mine = [plan for plan in plans if plan.recipe.name == recipe.name]
         location = mine[0].location
         steps = cost.total_steps(recipe, location)
-        guess = cost.predicted_minutes(recipe, steps, records, device_name(device))
-        said = "minutes unknown, no record of this network on this device"
-        if guess is not None:
-            said = f"about {guess[0]:.1f} minutes a seed, from {guess[1]} records on this device"
-        minutes += len(mine) * (guess[0] if guess else 0)
-        unknown += len(mine) * (guess is None)
+        found = cost.predicted_minutes(recipe, steps, records, device_name(device), threads)
+        said = "minutes unknown, no record of this precision on this device"
+        if found is None:
+            unknown += len(mine)
+        else:
+            said = str(found)
+            minutes += len(mine) * found.minutes
+            guessed += len(mine) * (not found.measured)
         seeds = " ".join(f"{p.seed}{' (for its masks)' if p.for_masks else ''}" for p in mine)
         lines += [
             f"{recipe.name}: {recipe.title}",
-            f"  data {data.name_of(location)}; {device_name(device)}{threads}; {recipe.precision}; "
+            f"  data {data.name_of(location)}; {device_name(device)}{on_cpu}; {recipe.precision}; "
             f"seeds {seeds}",
             f"  {steps} steps a seed; {said}",
             f"  disk: {cost.disk(location, cost.parameters(recipe), recipe.method)}",
@@ -177,8 +203,12 @@ def announcement(plans: Sequence[Plan], device: torch.device) -> str:
         hours = (
             f"about {minutes / 60:.1f} hours" if minutes > 90 else f"about {minutes:.0f} minutes"
         )
-        rest = f" and {unknown} of unknown length" if unknown else ""
+        rest = f", {guessed} of them guessed" if guessed else ""
+        rest += f" and {unknown} of unknown length" if unknown else ""
         lines.append(f"{len(plans)} runs: {hours}{rest}, one after the other")
+        need, folder = new_megabytes(plans), plans[0].checkpoint.parent
+        free = cost.size_text(cost.free_megabytes(folder))
+        lines.append(f"new checkpoints: up to {cost.size_text(need)}; {free} free for {folder}/")
     return "\n".join(lines)
 
 
