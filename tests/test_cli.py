@@ -225,6 +225,9 @@ def test_checkpoints_that_do_not_fit_are_refused_before_work_starts(capsys, monk
     assert "data/smoke/checkpoints/" in line and "--out" in line
     assert cli.main([*SMOKE, "--seed", "0", "1"]) == 0
     assert "new checkpoints: up to 1.9 MB; 2.0 MB free for" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["run", "mini-rigl-0.*", "--smoke", "--force"])
+    assert CHECKPOINT.exists(), "a refused run deletes nothing"
     assert cli.main(argv) == 0, "two of the three are there"
     assert cli.main([*argv[:3], "--seed", "7", "8", "9", "--budget", "0.001s"]) == 0
 

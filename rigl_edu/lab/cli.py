@@ -204,6 +204,8 @@ def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
         if not (args.quiet or args.force):
             print_what_is_there(plans, args.pending)
         todo = with_needed(asked)
+        if todo and args.budget is None:  # which ends a queue long before its last run
+            check_disk(todo)
         if args.force and not args.resume:
             # All of them now: a stop in the middle is continued with --resume, which must not take
             # the checkpoint of an old run for the end of a new one.
@@ -217,8 +219,6 @@ def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
         threads = args.threads or max(1, torch.get_num_threads() // args.jobs)
         if not args.quiet and todo:
             print(announcement(todo, device, threads), flush=True)
-        if todo and args.budget is None:  # which ends a queue long before its last run
-            check_disk(todo)
     if args.jobs > 1:
         devices = [args.device] if args.device else doctor.devices()[1:] or ["cpu"]
         return queue.in_parallel(argv, args.jobs, threads, devices)
