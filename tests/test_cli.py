@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
-from rigl_edu.lab import cli, data, train
-from rigl_edu.lab.recipes import RECIPES, recipe_fields
-from rigl_edu.lab.records import read_record
+from rigl_edu.lab import cli, cost, data, train
+from rigl_edu.lab.recipes import RECIPES, recipe_fields, recipe_fingerprint, smoke
+from rigl_edu.lab.records import is_current, read_record
 from rigl_edu.lab.saved import read_checkpoint
 
 SMOKE = ["run", "mini-rigl-0.1", "--smoke"]
@@ -65,12 +67,14 @@ def test_list(capsys):
     assert all(line.split()[2:4] == ["?", "min"] for line in lines)
     assert lines[list(RECIPES).index("wrn22-dense")].split()[4:6] == ["13.0", "MB"]
     assert "minutes a seed on cpu: " in legend or "on cuda: " in legend
+    assert "? is unknown" in legend
 
 
-def test_list_tells_minutes_from_records_on_this_device(capsys):
+def test_list_tells_minutes_from_records_on_this_device(capsys, monkeypatch):
     cli.main(SMOKE)
     record = json.loads(RECORD.read_text())
     record["recipe"] = recipe_fields(RECIPES["mini-rigl-0.1"])
+    record["recipe_fingerprint"] = recipe_fingerprint(RECIPES["mini-rigl-0.1"])
     record["wall_seconds"], record["steps"] = 6.0, 100
     Path("data/results").mkdir()
     name = "mini-rigl-0.1__digits-3x32x32__seed0.json"
@@ -81,7 +85,20 @@ def test_list_tells_minutes_from_records_on_this_device(capsys):
     assert lines["mini-rigl-0.1"].split()[2:4] == ["4", "min"]  # 3520 steps of 0.06 s
     assert lines["mini-rigl-0.1"].endswith("[1 recorded]")
     assert lines["mini-rigl-0.1-2x"].split()[2:4] == ["7", "min"]
-    assert lines["wrn22-dense"].split()[2:4] == ["?", "min"]
+    flops = [cost.size_and_flops(RECIPES[n])[1] for n in ("wrn22-dense", "mini-rigl-0.1")]
+    minutes = 88_000 * 0.06 / 60 * flops[0] * 128 / (flops[1] * 64)
+    record_flops = record["dense_forward_flops"]
+    assert record_flops == flops[1]
+    assert lines["wrn22-dense"].split()[2:4] == [f"~{minutes:.0f}", "min"]
+    record["threads"] += 1
+    Path("data/results", name).write_text(json.dumps(record))
+    cli.main(["list", "mini-rigl-0.1"])
+    assert " ~4 min " in capsys.readouterr().out
+    monkeypatch.setattr(cli, "do_runs", lambda *args: 0)
+    cli.main(["run", "mini-rigl-0.1", "--seed", "1"])
+    assert "a guess from 1 record of this network on this device with 2 threads" in (
+        capsys.readouterr().out
+    )
 
 
 def test_run_says_the_cost_first_skips_what_is_done_and_force_repeats(capsys):
@@ -97,13 +114,54 @@ def test_run_says_the_cost_first_skips_what_is_done_and_force_repeats(capsys):
     assert again["curve"] == first["curve"] and again["wall_seconds"] != first["wall_seconds"]
 
 
-def test_a_record_of_another_version_is_said_to_be_one(capsys):
-    cli.main(SMOKE)
-    record = json.loads(RECORD.read_text())
-    record["recipe_fingerprint"] = "0" * 64
-    RECORD.write_text(json.dumps(record))
-    cli.main(SMOKE)
-    assert "is a record of another version of it" in capsys.readouterr().out
+@pytest.mark.parametrize("pending", [[], ["--pending"]], ids=["named", "queue"])
+def test_a_record_of_another_version_is_replaced_and_said_to_be(capsys, monkeypatch, pending):
+    recipe = RECIPES["mini-rigl-0.1"]
+    with monkeypatch.context() as patch:
+        patch.setitem(RECIPES, "mini-rigl-0.1", replace(recipe, lr=0.3))
+        cli.main(SMOKE)
+        old = read_record(RECORD)
+        assert cli.main([*SMOKE, *pending]) == 0
+        assert read_record(RECORD) == old, "no other version yet"
+    capsys.readouterr()
+    assert cli.main([*SMOKE, *pending]) == 0
+    out = capsys.readouterr().out
+    said = "0 of 1 runs are on record; 1 records of other versions are replaced"
+    assert (said if pending else f"replaces {RECORD}, a record of another version of it") in out
+    new = read_record(RECORD)
+    assert is_current(new, smoke(recipe)) and not is_current(old, smoke(recipe))
+    assert new["curve"] != old["curve"] and read_checkpoint(CHECKPOINT)["step"] == 8
+    assert cli.main([*SMOKE, *pending]) == 0
+    assert read_record(RECORD) == new
+
+
+def test_a_stopped_replacement_goes_on_from_its_own_checkpoint(capsys, monkeypatch):
+    recipe = RECIPES["mini-rigl-0.1"]
+    with monkeypatch.context() as patch:
+        patch.setitem(RECIPES, "mini-rigl-0.1", replace(recipe, lr=0.3))
+        cli.main(SMOKE)
+    clock = iter(range(1000))
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.time, "monotonic", lambda: next(clock))
+        assert cli.main([*SMOKE, "--pending", "--budget", "6s"]) == 0
+    begun = read_checkpoint(CHECKPOINT)["step"]
+    assert 0 < begun < 8
+    trained = []
+    step = train.training_step
+    monkeypatch.setattr(train, "training_step", lambda job, *a: trained.append(1) or step(job, *a))
+    assert cli.main([*SMOKE, "--pending"]) == 0
+    assert len(trained) == 8 - begun and is_current(read_record(RECORD), smoke(recipe))
+
+
+def test_a_queue_says_once_how_much_is_on_record(capsys):
+    cli.main([*SMOKE, "--seed", "0", "1"])
+    capsys.readouterr()
+    queue = ["run", "--pending", "mini-rigl-0.1", "mini-set-0.1", "--smoke", "--seed", "0", "1"]
+    assert cli.main(queue) == 0
+    out = capsys.readouterr().out
+    assert "2 of 4 runs are on record\n" in out and "skipped" not in out
+    cli.main([*SMOKE, "--seed", "0", "1"])
+    assert capsys.readouterr().out.count("skipped, data/smoke/mini-rigl-0.1-smoke") == 2
 
 
 def test_patterns_seeds_and_out(capsys):
@@ -156,6 +214,22 @@ def test_doctor(capsys, monkeypatch):
     out = capsys.readouterr().out
     assert f"torch {torch.__version__.split('+')[0]}" in out
     assert "data cifar10: absent" in out and "masked at density 0.1" in out
+
+
+def test_checkpoints_that_do_not_fit_are_refused_before_work_starts(capsys, monkeypatch):
+    free = shutil.disk_usage(".")._replace(free=2_000_000)
+    monkeypatch.setattr(cost.shutil, "disk_usage", lambda path: free)
+    argv = [*SMOKE, "--seed", "0", "1", "2"]
+    line = refused(capsys, *argv)
+    assert "the checkpoints of 3 runs take up to 2.8 MB, and 2.0 MB are free" in line
+    assert "data/smoke/checkpoints/" in line and "--out" in line
+    assert cli.main([*SMOKE, "--seed", "0", "1"]) == 0
+    assert "new checkpoints: up to 1.9 MB; 2.0 MB free for" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["run", "mini-rigl-0.*", "--smoke", "--force"])
+    assert CHECKPOINT.exists(), "a refused run deletes nothing"
+    assert cli.main(argv) == 0, "two of the three are there"
+    assert cli.main([*argv[:3], "--seed", "7", "8", "9", "--budget", "0.001s"]) == 0
 
 
 # --- bad input: exit status 2, one line, nothing done ------------------------------------------

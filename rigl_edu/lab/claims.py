@@ -2,8 +2,9 @@
 
 An entry compares the two sides of one claim at one density, in one place: the paper's runs, ours
 with its protocol ("full", 250 epochs or more) or ours with the small one ("mini"). Both sides of an
-entry have the same data, by fingerprint, and the same precision. A record counts only if the recipe
-it was made from is the one of that name today; smoke twins have other names and never count.
+entry have the same data, by fingerprint, the same precision and as many processes. A record counts
+only if the recipe it was made from is the one of that name today; smoke twins have other names and
+never count.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,9 +13,10 @@ from typing import Any
 
 from . import paper
 from .paper_claims import NAMES, Claim, Side, load_claims, region
-from .recipes import RECIPES, fast, recipe_fingerprint
+from .recipes import RECIPES, fast
 from .recipes.mini import mini_name
 from .recipes.paper_runs import INITS, run_name
+from .records import is_current, processes_of
 from .tables import make_row
 from .verdict import MIN_SEEDS, NOT_RUN, Difference, Sample, judge, sample, welch
 
@@ -22,7 +24,7 @@ PAPER_SEEDS = 3  # its section 4.5
 NETWORKS = {"CIFAR-10": "wrn22", "CIFAR-100": "resnet50"}
 
 Record = dict[str, Any]
-Place = tuple[str, str]  # fingerprint of the data, precision
+Place = tuple[str, str, int]  # fingerprint of the data, precision, number of processes
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Entry:
         first: the claim's first side; None without runs.
         second: the other one.
         missing: recipes that have too few runs here.
+        processes: that trained each run together.
     """
 
     claim: Claim
@@ -52,6 +55,7 @@ class Entry:
     first: Sample | None
     second: Sample | None
     missing: tuple[str, ...] = ()
+    processes: int = 1
 
     @property
     def difference(self) -> Difference | None:
@@ -151,7 +155,7 @@ def dots(run: paper.Run) -> list[float]:
 def our_entries(
     claim: Claim, dataset: str, density: float, whose: str, records: Sequence[Record]
 ) -> list[Entry]:
-    """One entry for each data set and precision with records of either side.
+    """One entry for each data set and arithmetic with records of either side.
 
     Without any records it is one entry for the recipes' own data; without recipes none.
 
@@ -169,7 +173,7 @@ def our_entries(
     recipe = RECIPES[names[0]]
     groups = [by_place(name, records) for name in names]
     entries = []
-    for place in sorted(groups[0].keys() | groups[1].keys()) or [("", recipe.precision)]:
+    for place in sorted(groups[0].keys() | groups[1].keys()) or [("", recipe.precision, 1)]:
         runs = [group.get(place, []) for group in groups]
         all_runs = runs[0] + runs[1]
         entries.append(
@@ -186,6 +190,7 @@ def our_entries(
                 missing=tuple(
                     name for name, side in zip(names, runs, strict=True) if len(side) < MIN_SEEDS
                 ),
+                processes=place[2],
             )
         )
     return entries
@@ -210,17 +215,17 @@ def recipe_name(side: Side, dataset: str, density: float, whose: str) -> str:
 
 
 def by_place(name: str, records: Iterable[Record]) -> dict[Place, list[Record]]:
-    """The records of today's version of a recipe, by the data and the precision of the runs.
+    """The records of today's version of a recipe, by data, precision and number of processes.
 
     Its twin with the faster arithmetic of a GPU counts too, at a place of its own: the precision is
     another.
     """
-    recipe = RECIPES[name]
-    versions = {r.name: recipe_fingerprint(r) for r in (recipe, fast(recipe))}
+    twins = RECIPES[name], fast(RECIPES[name])
     groups: dict[Place, list[Record]] = {}
     for record in records:
-        if versions.get(record["recipe"]["name"]) == record["recipe_fingerprint"]:
-            place = record["data"]["fingerprint"], record["precision"]
+        if any(is_current(record, recipe) for recipe in twins):
+            data = record["data"]["fingerprint"]
+            place = data, record["precision"], processes_of(record)
             groups.setdefault(place, []).append(record)
     return groups
 

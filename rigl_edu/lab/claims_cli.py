@@ -4,13 +4,14 @@ import argparse
 import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import data
 from .claims import Entry, ledger
 from .paper_claims import NAMES, NOT_JUDGED, SIMILAR, Claim, Side
 from .recipes import RECIPES
 from .records import RESULTS, load_records
-from .tables import html_of, markdown_of, text_of
+from .tables import arithmetic, html_of, markdown_of, text_of
 from .verdict import Difference, Sample
 
 HEADER = ("density", "runs", "data", "first", "second", "first - second", "verdict", "device")
@@ -90,7 +91,7 @@ def cells(entry: Entry) -> tuple[str, ...]:
     return (
         f"{entry.density:g}",
         entry.whose,
-        f"{entry.data}, {entry.precision}",
+        f"{entry.data}, {arithmetic(entry.precision, entry.processes)}",
         sample_text(entry.first),
         sample_text(entry.second),
         "" if found is None else difference_text(found),
@@ -113,18 +114,25 @@ def difference_text(found: Difference) -> str:
 
 
 def commands(entries: Iterable[Entry]) -> list[str]:
-    """The commands that make what is missing, one for each data set and protocol."""
-    groups: dict[tuple[str, str], list[str]] = {}
+    """The commands that make what is missing, one for each protocol, data set and arithmetic."""
+    groups: dict[tuple[Any, ...], list[str]] = {}
     for entry in entries:
         if entry.missing:
-            groups.setdefault((entry.whose, entry.data), []).extend(entry.missing)
-    return [command(names, data_name) for (_, data_name), names in groups.items()]
+            place = entry.data, entry.precision, entry.processes
+            groups.setdefault((entry.whose, *place), []).extend(entry.missing)
+    return [command(names, *place) for (_, *place), names in groups.items()]
 
 
-def command(names: Iterable[str], data_name: str) -> str:
-    """The command that makes the missing runs of recipes. A directory is looked for in data/."""
+def command(names: Iterable[str], data_name: str, precision: str, processes: int) -> str:
+    """The command that makes the missing runs of recipes. A directory is looked for in data/.
+
+    Runs that have a record are skipped, those of another version of their recipe are not.
+    """
     names = list(dict.fromkeys(names))
-    run = f"python -m rigl_edu run {' '.join(names)}"
+    start = "python" if processes == 1 else f"torchrun --nproc-per-node {processes}"
+    run = f"{start} -m rigl_edu run {' '.join(names)}"
+    if precision != RECIPES[names[0]].precision:
+        run += " --fast"
     if data_name == RECIPES[names[0]].data:
         return run
     return f"{run} --data {data_name if data_name in data.NAMES else f'data/{data_name}'}"

@@ -21,17 +21,20 @@ from .layer_densities import layer_report
 from .plans import (
     Plan,
     announcement,
+    check_disk,
     done_line,
+    how_many_are_there,
     is_done,
     make_plans,
     refuse_checkpoint,
-    why_skipped,
+    starts_over,
+    what_is_there,
     with_needed,
 )
 from .recipes import RECIPES, Recipe, fast, find, named, needed, place, smoke
-from .records import RESULTS, load_records
+from .records import RESULTS, is_current, load_records
 from .run import device_name, run, trained
-from .tables import html_table, markdown_table, table_rows, text_table
+from .tables import alike, html_table, markdown_table, table_rows, text_table
 from .train import OutOfTime
 
 SMOKE_RESULTS = Path("data/smoke")
@@ -72,7 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
     r.add_argument(
         "--pending",
         action="store_true",
-        help="what has no record yet, the most telling runs first; of all recipes unless named",
+        help="what has no record of today's recipe, the most telling first; all unless named",
     )
     r.add_argument("--budget", metavar="TIME", help="save and stop after 90s, 25m or 2h")
     r.add_argument("--jobs", type=int, default=1, metavar="N", help="processes for --pending")
@@ -122,17 +125,24 @@ def list_recipes(names: Sequence[str]) -> int:
         found = {r.name: r for name in names or ["*"] for r in recipes_of(name)}
         records = load_records()
     width = max(map(len, found))
-    device = device_name(pick_device(None))
+    device, threads = device_name(pick_device(None)), torch.get_num_threads()
     for recipe in found.values():
-        runs = [r for r in records if r["recipe"]["name"] == recipe.name]
+        runs = [record for record in records if is_current(record, recipe)]
         recorded = f"  [{len(runs)} recorded]" if runs else ""
         steps = cost.total_steps(recipe, recipe.data)
-        guess = cost.predicted_minutes(recipe, steps, records, device)
-        minutes = f"{guess[0]:.0f} min" if guess else "? min"
+        found_minutes = cost.predicted_minutes(recipe, steps, records, device, threads)
+        minutes = "? min"
+        if found_minutes:
+            guess = "" if found_minutes.measured else "~"
+            minutes = f"{guess}{found_minutes.minutes:.0f} min"
         disk = f"{cost.checkpoint_megabytes(cost.parameters(recipe), recipe.method):.1f} MB"
         name = recipe.name.ljust(width)
         print(f"{name}  ch{recipe.chapter:<2} {minutes:>8} {disk:>8}  {recipe.title}{recorded}")
-    print(f"minutes a seed on {device}, ? where no record tells; MB of the checkpoint")
+    print(
+        f"minutes a seed on {device} with {cost.counted(threads, 'thread')}, from records of the "
+        "same network; ~ is a guess from another number of threads or, by FLOPs, from other "
+        "networks, ? is unknown; MB of the checkpoint"
+    )
     return 0
 
 
@@ -145,13 +155,10 @@ def print_table(args: argparse.Namespace) -> int:
 
 
 def print_layers(args: argparse.Namespace) -> int:
-    """Print the final densities by layer, a block for each recipe and data set."""
+    """Print the final densities by layer, a block for each row that `table` has."""
     with bad_input():
         records = records_of(args.name, args.out)
-    blocks: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for record in records:
-        blocks.setdefault((record["recipe"]["name"], record["data"]["name"]), []).append(record)
-    print("\n\n".join(layer_report(block) for block in blocks.values()))
+    print("\n\n".join(map(layer_report, alike(records))))
     return 0
 
 
@@ -193,14 +200,12 @@ def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
         deadline = None if args.budget is None else time.monotonic() + queue.seconds_of(args.budget)
         check_numbers(args)
         plans = runs_asked_for(args, device)
-        todo = []
-        for plan in plans:
-            if not args.force and is_done(plan):
-                if not args.quiet:
-                    print(why_skipped(plan))
-                continue
-            todo.append(plan)
-        asked, todo = todo, with_needed(todo)
+        asked = [plan for plan in plans if args.force or not is_done(plan)]
+        if not (args.quiet or args.force):
+            print_what_is_there(plans, args.pending)
+        todo = with_needed(asked)
+        if todo and args.budget is None:  # which ends a queue long before its last run
+            check_disk(todo)
         if args.force and not args.resume:
             # All of them now: a stop in the middle is continued with --resume, which must not take
             # the checkpoint of an old run for the end of a new one.
@@ -211,13 +216,22 @@ def run_recipes(args: argparse.Namespace, argv: Sequence[str]) -> int:
                 refuse_checkpoint(plan)
         if args.threads:
             torch.set_num_threads(args.threads)
-        if not args.quiet and todo:
-            print(announcement(todo, device), flush=True)
-    if args.jobs > 1:
         threads = args.threads or max(1, torch.get_num_threads() // args.jobs)
+        if not args.quiet and todo:
+            print(announcement(todo, device, threads), flush=True)
+    if args.jobs > 1:
         devices = [args.device] if args.device else doctor.devices()[1:] or ["cpu"]
         return queue.in_parallel(argv, args.jobs, threads, devices)
     return do_runs(args, todo, device, deadline, shlex.join(["python", "-m", "rigl_edu", *argv]))
+
+
+def print_what_is_there(plans: Sequence[Plan], pending: bool) -> None:
+    """Say which runs have records: a queue in one line, runs that were named a line each."""
+    there = [plan for plan in plans if plan.record.exists()]
+    if pending and there:
+        print(how_many_are_there(plans))
+    elif there:
+        print("\n".join(map(what_is_there, there)))
 
 
 def check_numbers(args: argparse.Namespace) -> None:
@@ -249,7 +263,8 @@ def runs_asked_for(args: argparse.Namespace, device: torch.device) -> list[Plan]
         if device.type == "cpu":
             recipes = [recipe for recipe in recipes if fits_a_cpu(recipe)]
             left = len(RECIPES) - len(recipes)
-            print(f"left out: {left} recipes that take days without a GPU; name them to run them")
+            if not args.quiet:
+                print(f"left out: {left} recipes that take days without a GPU; name them to run")
     if args.fast:
         recipes = [fast(recipe) for recipe in recipes]
     if args.smoke:
@@ -290,11 +305,12 @@ def do_runs(
 
     def train(plan: Plan) -> None:
         begun.append(plan)
-        options: dict[str, Any] = {
-            "resume": args.resume or args.pending,
-            "out_of_time": lambda: deadline is not None and time.monotonic() >= deadline,
-        }
         try:
+            options: dict[str, Any] = {
+                # Also without --resume: what has a checkpoint by now was begun by another process.
+                "resume": (args.resume or not args.force) and not starts_over(plan),
+                "out_of_time": lambda: deadline is not None and time.monotonic() >= deadline,
+            }
             if plan.location not in loaded:
                 loaded.clear()
                 loaded[plan.location] = data.load(plan.location).to(device)

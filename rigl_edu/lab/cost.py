@@ -1,11 +1,12 @@
 """What a run will cost, told before it starts."""
 
 import json
+import shutil
 import statistics
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -40,26 +41,71 @@ def total_steps(recipe: Recipe, location: str) -> int:
     return recipe.epochs * steps_per_epoch(recipe, train_size(recipe, location))
 
 
-def predicted_minutes(
-    recipe: Recipe, steps: int, records: Iterable[dict[str, Any]], device: str
-) -> tuple[float, int] | None:
-    """Minutes of a run and the number of records this is based on; None if there are none.
+class Estimate(NamedTuple):
+    """What a run will take, and what that rests on.
 
-    Based on the median seconds a step of records with the same network, batch, precision and
-    device, and on a CPU as many threads as this process has; the method matters little, because a
-    mask saves no time by itself.
+    Attributes:
+        minutes: of the whole run.
+        basis: the records, in words.
+        measured: whether these are of the same network with as many threads; else it is a guess.
     """
-    same = [
-        record["wall_seconds"] / record["steps"]
-        for record in records
-        if record["device"] == device
-        and (device.startswith("cuda") or record["threads"] == torch.get_num_threads())
-        and record["precision"] == recipe.precision
-        and network(record["recipe"]) == network(recipe_fields(recipe))
-    ]
-    if not same:
+
+    minutes: float
+    basis: str
+    measured: bool
+
+    def __str__(self) -> str:
+        word = "from" if self.measured else "a guess from"
+        return f"about {self.minutes:.1f} minutes a seed, {word} {self.basis}"
+
+
+def predicted_minutes(
+    recipe: Recipe, steps: int, records: Iterable[dict[str, Any]], device: str, threads: int
+) -> Estimate | None:
+    """From the nearest records on the same device in the same precision; None if there are none.
+
+    Nearest are those of the same network and batch, whatever the method: a mask saves no time by
+    itself. Else those of other networks are scaled by dense FLOPs, which is coarse: a small layer
+    takes longer a FLOP. On a CPU those with the nearest number of threads are taken as they are.
+
+    Args:
+        recipe: what will be trained.
+        steps: of the whole run.
+        records: of any runs; the median of their seconds a step counts.
+        device: name of the one that trains, see `run.device_name`.
+        threads: of the process that trains.
+    """
+    here = [r for r in records if (r["device"], r["precision"]) == (device, recipe.precision)]
+    same = [r for r in here if network(r["recipe"]) == network(recipe_fields(recipe))]
+    found, where, measured = same or here, "this device", bool(same)
+    if not found:
         return None
-    return statistics.median(same) * steps / 60, len(same)
+    if "cuda: " not in device:
+        nearest = min({r["threads"] for r in found}, key=lambda count: abs(count - threads))
+        found = [r for r in found if r["threads"] == nearest]
+        where += f" with {counted(nearest, 'thread')}"
+        measured = measured and nearest == threads
+    if same:
+        what = "this network"
+        seconds = statistics.median(r["wall_seconds"] / r["steps"] for r in found)
+    else:
+        what = "other networks, by FLOPs,"
+        per_flop = statistics.median(r["wall_seconds"] / r["steps"] / step_flops(r) for r in found)
+        seconds = per_flop * recipe.batch * size_and_flops(recipe)[1]
+    basis = f"{counted(len(found), 'record')} of {what} on {where}"
+    return Estimate(seconds * steps / 60, basis, measured)
+
+
+def counted(count: int, thing: str) -> str:
+    """For example "1 thread" or "2 threads"."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def step_flops(record: Mapping[str, Any]) -> float:
+    """Forward FLOPs of a batch as the device spends them: only a smaller network saves some."""
+    recipe = record["recipe"]
+    key = "forward_flops" if recipe["method"] == "small_dense" else "dense_forward_flops"
+    return float(recipe["batch"] * record[key])
 
 
 def network(fields: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -106,7 +152,18 @@ def disk(location: str, parameters: int, method: str, root: Path = Path("data"))
         data = "none, bundled with scikit-learn"
     else:
         data = "one cache file of the decoded images (3 bytes a pixel)"
-    return f"data {data}; checkpoint {checkpoint_megabytes(parameters, method):.1f} MB"
+    return f"data {data}; checkpoint {size_text(checkpoint_megabytes(parameters, method))}"
+
+
+def free_megabytes(folder: Path) -> float:
+    """Free space of the disk that a folder lies on, or will lie on."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(there).free / 1e6
+
+
+def size_text(megabytes: float) -> str:
+    """For example "0.9 MB" or "62.3 GB"."""
+    return f"{megabytes:.1f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
 
 
 def checkpoint_megabytes(parameters: int, method: str) -> float:

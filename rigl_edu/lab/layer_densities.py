@@ -7,10 +7,13 @@ read off the vector figure; "random" is the paper's word for uniform.
 
 import csv
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from .records import processes_of
+from .tables import arithmetic
 
 FIGURE = Path(__file__).with_name("paper_figure5.csv")
 
@@ -32,16 +35,31 @@ def final_densities(records: Sequence[dict[str, Any]]) -> dict[str, list[float]]
     }
 
 
+def is_in_figure(recipe: Mapping[str, Any]) -> bool:
+    """Whether the figure shows a network with a recipe's fields: method, masks, size and images.
+
+    Its two redistributed networks start from uniform masks. Schedules are not compared: a short run
+    stands beside the paper's too.
+    """
+    args, method = recipe["model_args"], recipe["method"]
+    network = recipe["model"], args.get("depth"), args.get("width"), recipe["data"]
+    start = recipe["distribution"], recipe["density"]
+    theirs = ("wide_resnet", 22, 2, "cifar10"), ("uniform", 0.1)
+    return method in ("rigl_sg", "rigl_sm") and (network, start) == theirs
+
+
 def layer_report(records: Sequence[dict[str, Any]]) -> str:
-    """A line for each layer: mean and range over seeds, and the paper's density for the method.
+    """A line for each layer: mean and range over seeds, and the figure's density if it shows it.
 
     Args:
-        records: of one recipe on one data set, one a seed.
+        records: that differ in the seed alone, see `tables.alike`.
     """
-    recipe, seeds = records[0]["recipe"], [record["seed"] for record in records]
-    paper = paper_densities().get(recipe["method"], {})
+    first, seeds = records[0], [record["seed"] for record in records]
+    paper = paper_densities()[first["recipe"]["method"]] if is_in_figure(first["recipe"]) else {}
+    how = arithmetic(first["precision"], processes_of(first))
     lines = [
-        f"{recipe['name']} on {records[0]['data']['name']}, seeds {', '.join(map(str, seeds))}",
+        f"{first['recipe']['name']} on {first['data']['name']}, {how}, "
+        f"seeds {', '.join(map(str, seeds))}",
         f"{'layer':<18}{'mean':>8}{'lowest':>8}{'highest':>8}{'paper':>8}",
     ]
     for name, values in final_densities(records).items():

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -20,9 +21,10 @@ from filelock import FileLock, Timeout
 from . import distributed
 from .plans import Plan, is_done
 from .recipes import needed
-from .tickets import is_ready
+from .tickets import beside, is_ready
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
+PATIENCE = 2.0  # seconds between two looks at what another process holds
 
 
 def seconds_of(text: str) -> float:
@@ -66,7 +68,8 @@ def work(
     """Train the plans in their order; returns those that were left.
 
     A run that another process holds is passed over and tried again later: it may have been killed.
-    So is a run that starts from another one which is not finished yet.
+    So is a run that starts from another one which is not finished yet. What is held and nobody here
+    needs is left to its holder; what is needed is waited for.
 
     Args:
         plans: what to do; what is done by the time its turn comes is skipped.
@@ -75,12 +78,13 @@ def work(
         again: do also what is done.
     """
     left = list(plans)
+    waits = False
     while left:
-        taken = None
+        taken, held = None, set()
         for plan in left:
             if deadline is not None and time.monotonic() >= deadline:
                 return left
-            # In this order: the first asks for a file, the second reads one.
+            # In this order: the second looks into a checkpoint.
             if (again or not is_done(plan)) and not is_ready(plan.recipe, plan.checkpoint):
                 continue
             with claimed(plan) as mine:
@@ -89,10 +93,25 @@ def work(
                     if again or not is_done(plan):
                         train(plan)
                     break
-        if taken is None:
+            held.add(plan.checkpoint)
+        if taken is not None:
+            left.remove(taken)
+            waits = False
+            continue
+        waited_for = [plan for plan in left if needs_any(plan, held)]
+        if not waited_for:
             break
-        left.remove(taken)
+        if not waits:
+            waits = True
+            print(f"waiting: {len(waited_for)} runs start from another process's", flush=True)
+        time.sleep(PATIENCE)
     return left
+
+
+def needs_any(plan: Plan, held: Collection[Path]) -> bool:
+    """Whether the run starts from one of those with these checkpoints."""
+    names = needed(plan.recipe)
+    return any(beside(plan.recipe, plan.checkpoint, name) in held for name in names)
 
 
 def work_together(plans: Sequence[Plan], train: Callable[[Plan], None]) -> list[Plan]:

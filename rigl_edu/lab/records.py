@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .recipes import Recipe, recipe_fingerprint
+
 SCHEMA = 1
 RESULTS = Path("data/results")
 
@@ -49,14 +51,26 @@ MORE_KEYS: dict[str, tuple[type, ...]] = {
 DATA_KEYS = ("name", "fingerprint", "train", "held_out", "test")
 
 
-def record_path(results: Path, recipe: str, data: str, seed: int) -> Path:
-    """Where the record of a run belongs."""
-    return results / f"{recipe}__{data}__seed{seed}.json"
+def record_path(results: Path, recipe: str, data: str, seed: int, processes: int = 1) -> Path:
+    """Where the record of a run belongs; one on several processes has a place of its own."""
+    several = f"__{processes}processes" if processes > 1 else ""
+    return results / f"{recipe}__{data}__seed{seed}{several}.json"
+
+
+def processes_of(record: dict[str, Any]) -> int:
+    """How many processes trained the run together: 2 for a device "2 x cuda: ...".
+
+    Each sees its part of a batch only, and so do its batch norms: what several trained is not
+    averaged with, nor compared to, what one did.
+    """
+    count, several, _ = record["device"].partition(" x ")
+    return int(count) if several and count.isdecimal() else 1
 
 
 def write_record(record: dict[str, Any], results: Path) -> Path:
     """Check a record and write it, atomically; returns its path."""
-    path = record_path(results, record["recipe"]["name"], record["data"]["name"], record["seed"])
+    name, data, seed = record["recipe"]["name"], record["data"]["name"], record["seed"]
+    path = record_path(results, name, data, seed, processes_of(record))
     check_record(record, path)
     results.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -99,6 +113,16 @@ def check_record(record: Any, path: Path) -> None:
     unnamed = [key for key in ("name", "method") if key not in record["recipe"]]
     if unnamed:
         raise ValueError(f"{path}: its recipe lacks {', '.join(unnamed)}")
+
+
+def is_current(record: dict[str, Any], recipe: Recipe) -> bool:
+    """Whether a record counts as a run of the recipe as it is today.
+
+    The one rule for who asks: the ledger and the pages, `list`, and the queue, for which a run with
+    a record of another version is still to be done.
+    """
+    same_name = record["recipe"]["name"] == recipe.name
+    return same_name and record["recipe_fingerprint"] == recipe_fingerprint(recipe)
 
 
 def load_records(results: str | Path = RESULTS) -> list[dict[str, Any]]:

@@ -61,7 +61,7 @@ def run(
     """
     source_commit()  # now, before the files on disk can change under a long run
     job, data = trained(recipe, seed, data, checkpoint, resume, out_of_time)
-    path = record_path(results, recipe.name, data.name, seed)
+    path = record_path(results, recipe.name, data.name, seed, distributed.size())
     if distributed.rank() == 0:
         write_record(make_record(job, data, command), results)
     distributed.wait()

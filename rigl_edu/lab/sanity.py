@@ -8,6 +8,7 @@ from rigl_edu.sparse import Verdict, verdict
 from .claims import by_place
 from .recipes.ch04 import RATES, ROUNDS
 from .recipes.studies import ROUND
+from .tables import arithmetic
 
 DENSITY = round(ROUND**ROUNDS, 4)
 TOLERANCE = 0.5  # points, of Ma et al. 2021 for CIFAR-10
@@ -26,7 +27,7 @@ def arms(lr: float, way: str) -> dict[str, str]:
 
 
 def grid_verdicts(records: Iterable[dict[str, Any]], way: str) -> dict[str, Verdict]:
-    """Judge the tickets found in one way, for each data set and precision that has all runs.
+    """Judge the tickets found in one way, for each data set and arithmetic that has all runs.
 
     The accuracies are those on test images after the last step. As in the paper they also choose
     the best learning rate, so the best arm of each is likely a lucky one.
@@ -36,7 +37,7 @@ def grid_verdicts(records: Iterable[dict[str, Any]], way: str) -> dict[str, Verd
         way: "iterative" or "one-shot".
 
     Returns:
-        A verdict by data and precision, for example "cifar10, fp32"; empty before all runs of the
+        A verdict by data and arithmetic, for example "cifar10, fp32"; empty before all runs of the
         grid are recorded, at least one seed each.
     """
     records = list(records)
@@ -49,6 +50,6 @@ def grid_verdicts(records: Iterable[dict[str, Any]], way: str) -> dict[str, Verd
             for arm, groups in at.items():
                 tables[arm][lr] = [record["test_accuracy"] for record in groups[place]]
                 data = groups[place][0]["data"]["name"]
-        name = f"{data}, {place[1]}"
+        name = f"{data}, {arithmetic(*place[1:])}"
         found[name] = verdict(DENSITY, **tables, tolerance=TOLERANCE, enough_epochs=True)
     return found

@@ -20,17 +20,30 @@ def identity(recipe: Recipe, seed: int, data: Dataset) -> dict[str, Any]:
     }
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def is_current(state: dict[str, Any], recipe: Recipe) -> bool:
+    """Whether a saved state is of the recipe as it is today."""
+    return bool(state["identity"]["recipe fingerprint"] == recipe_fingerprint(recipe)[:16])
+
+
+def read_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
     """The saved state, on the CPU.
 
+    Args:
+        path: of the file.
+        mapped: leave each tensor in the file until it is looked at. For who asks how far a run is,
+            or wants the weights without the optimizer's state: files have hundreds of megabytes.
+
     Raises:
-        ValueError: the file is not a checkpoint of ours.
+        ValueError: the file is damaged or not a checkpoint of ours.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
         state["identity"], state["step"]
     except FileNotFoundError:
         raise
     except Exception as error:  # torch.load raises whatever its unpickler does
-        raise ValueError(f"{path} is not a checkpoint of this package: {error}") from error
+        raise ValueError(
+            f"{path} is not a checkpoint of this package, or damaged: move it away, and its run "
+            "starts over"
+        ) from error
     return state

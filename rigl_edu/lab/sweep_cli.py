@@ -110,11 +110,12 @@ def announcement(
     from .sweep_study import ALPHAS, delta_ts
 
     steps, runs, choices = cost.total_steps(recipe, location), trials * len(seeds), delta_ts(recipe)
-    guess = cost.predicted_minutes(recipe, steps, load_records(), device_name(device))
-    minutes = "minutes unknown, no record of this network on this device"
-    if guess is not None:
-        hours = runs * guess[0] / 60
-        minutes = f"about {guess[0]:.1f} minutes a run, {hours:.1f} hours in all on such a device"
+    threads = torch.get_num_threads()
+    found = cost.predicted_minutes(recipe, steps, load_records(), device_name(device), threads)
+    minutes = "minutes unknown, no record of this precision on this device"
+    if found is not None:
+        hours = runs * found.minutes / 60
+        minutes = f"{found}; {hours:.1f} hours in all on such a device"
     return (
         f"sweep of {recipe.name}: {recipe.title}\n"
         f"  alpha {ALPHAS[0]} to {ALPHAS[1]}, Delta T {choices[0]}, {choices[1]}, ..., "

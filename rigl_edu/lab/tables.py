@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .paper import PaperCell
+from .records import processes_of
 
 HEADER = (
     "recipe",
@@ -23,7 +24,7 @@ HEADER = (
 
 @dataclass(frozen=True)
 class Row:
-    """The runs of one recipe on one data set in one precision; they differ in the seed alone.
+    """The runs of one recipe on one data set in one arithmetic; they differ in the seed alone.
 
     Attributes:
         recipe: name.
@@ -36,6 +37,7 @@ class Row:
         minutes: median wall time of a run.
         paper: the published result, if the recipe has one.
         barriers: to the runs that these are twins of, in points; empty for other runs.
+        processes: that trained each run together.
     """
 
     recipe: str
@@ -48,6 +50,7 @@ class Row:
     minutes: float
     paper: PaperCell | None
     barriers: tuple[float, ...] = ()
+    processes: int = 1
 
     @property
     def mean(self) -> float:
@@ -66,22 +69,37 @@ class Row:
         """For example "69.79 ± 0.24"; without "±" for one seed."""
         return f"{self.mean:.2f}" if self.sd is None else f"{self.mean:.2f} ± {self.sd:.2f}"
 
+    @property
+    def arithmetic(self) -> str:
+        """For example "bf16, 2 processes"."""
+        return arithmetic(self.precision, self.processes)
+
+
+def arithmetic(precision: str, processes: int) -> str:
+    """In words; one process is not mentioned."""
+    return precision if processes == 1 else f"{precision}, {processes} processes"
+
 
 def table_rows(records: Iterable[dict[str, Any]]) -> list[Row]:
-    """Group records by recipe, data set and precision.
+    """A row for each recipe, data set, precision and number of processes.
 
     Fingerprints count: two versions of a recipe, or two data sets of one name, are never averaged.
 
     Raises:
         ValueError: two records of one group have the same seed.
     """
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    return [make_row(group) for group in alike(records)]
+
+
+def alike(records: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Records that differ in the seed alone, together; groups in the order of their first ones."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for record in records:
         data = record["data"]
-        name, version = record["recipe"]["name"], record["recipe_fingerprint"]
-        key = (name, version, data["name"], data["fingerprint"], record["precision"])
-        groups.setdefault(key, []).append(record)
-    return [make_row(group) for group in groups.values()]
+        run = record["recipe"]["name"], record["recipe_fingerprint"]
+        place = data["name"], data["fingerprint"], record["precision"], processes_of(record)
+        groups.setdefault((*run, *place), []).append(record)
+    return list(groups.values())
 
 
 def make_row(group: Sequence[dict[str, Any]]) -> Row:
@@ -105,6 +123,7 @@ def make_row(group: Sequence[dict[str, Any]]) -> Row:
         minutes=statistics.median(r["wall_seconds"] for r in group) / 60,
         paper=PaperCell(**paper) if paper else None,
         barriers=tuple(r["barrier"] for r in group if "barrier" in r),
+        processes=processes_of(first),
     )
 
 
@@ -118,7 +137,7 @@ def cells(row: Row) -> tuple[str, ...]:
     return (
         row.recipe,
         row.data,
-        row.precision,
+        row.arithmetic,
         f"{row.density:.3g}",
         str(len(row.accuracies)),
         row.result,

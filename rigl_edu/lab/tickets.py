@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from rigl_edu.sparse import masked_layers, prune, shuffle_masks, snapshot
 
 from .data import Dataset
-from .recipes import Recipe, named, needed, recipe_fingerprint
-from .saved import identity, read_checkpoint
+from .recipes import Recipe, named, needed
+from .saved import identity, is_current, read_checkpoint
 
 
 def beside(recipe: Recipe, checkpoint: Path, name: str) -> Path:
@@ -35,14 +35,20 @@ def is_ready(recipe: Recipe, checkpoint: Path) -> bool:
 
 
 def is_there(name: str, checkpoint: Path) -> bool:
-    """Whether a checkpoint exists and is the end of a run of that recipe."""
-    return checkpoint.exists() and is_finished(read_checkpoint(checkpoint), named(name))
+    """Whether a checkpoint exists and is the end of a run of that recipe.
+
+    A damaged one is none. Who then trains that run again is told, and other runs go on.
+    """
+    try:
+        state = read_checkpoint(checkpoint, mapped=True)
+    except (FileNotFoundError, ValueError):
+        return False
+    return is_finished(state, named(name))
 
 
 def is_finished(state: dict[str, Any], recipe: Recipe) -> bool:
     """Whether a saved state is the end of a run of today's version of the recipe."""
-    same = state["identity"]["recipe fingerprint"] == recipe_fingerprint(recipe)[:16]
-    return same and len(state["curve"]) == recipe.epochs
+    return is_current(state, recipe) and len(state["curve"]) == recipe.epochs
 
 
 def read_finished(
@@ -61,7 +67,7 @@ def read_finished(
     make_it = f"first run {name} with --seed {seed} and the same --data"
     if not path.exists():
         raise ValueError(f"{recipe.name} needs {path}, which is not there; {make_it}")
-    state = read_checkpoint(path)
+    state = read_checkpoint(path, mapped=True)
     theirs, ours = state["identity"], identity(other, seed, data)
     if theirs != ours:
         raise ValueError(f"{path} is of {theirs}, {recipe.name} needs {ours}; {make_it} --force")

@@ -49,11 +49,11 @@ def seed_links(row: Row, repository: str) -> str:
         row: of `lab.tables`.
         repository: address of the repository's main branch.
     """
-    return " ".join(
-        f'<a href="{repository}/{record_path(RESULTS, row.recipe, row.data, seed).as_posix()}">'
-        f"{seed}</a>"
+    paths = {
+        seed: record_path(RESULTS, row.recipe, row.data, seed, row.processes).as_posix()
         for seed in row.accuracies
-    )
+    }
+    return " ".join(f'<a href="{repository}/{path}">{seed}</a>' for seed, path in paths.items())
 
 
 def published(method: str, density: float) -> str:

@@ -18,11 +18,11 @@ NOT_YET = "not run yet"
 
 
 def full_run(*names: str) -> Html:
-    """One row a recipe, or several if its records are of several data sets or precisions.
+    """One row a recipe, or several if its records are of several data sets or arithmetics.
 
     Rows of one network stand together, under its name. Accuracy is test accuracy in percent, mean ±
     standard deviation over seeds. Below the paper's stands what is doubtful about it. Below ours
-    stand the data it was measured on, the precision if it is not fp32, of a twin its mean
+    stand the data it was measured on, the arithmetic if it is not fp32, of a twin its mean
     instability (LII) in points, and the seeds, each a link to its record. FLOPs are of training, as
     a share of dense training; minutes are a run's median. Records of another version of a recipe
     are left out.
@@ -54,7 +54,7 @@ def full_run(*names: str) -> Html:
             lines.append(_line(run, beside, f'<td colspan="3">{NOT_YET}</td>'))
         for row in map(make_row, groups):
             lii = (f"LII {mean(row.barriers):.1f}",) if row.barriers else ()
-            where = row.data if row.precision == "fp32" else f"{row.data}, {row.precision}"
+            where = row.data if row.arithmetic == "fp32" else f"{row.data}, {row.arithmetic}"
             ours = row.result, *lii, where
             rest = f"{row.train_flops_ratio:.3f}", f"{row.minutes:.1f}"
             plain.append((recipe.title, " ".join(paper), " ".join(ours), *rest))

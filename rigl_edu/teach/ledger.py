@@ -12,7 +12,7 @@ from ..lab.claims import Entry, by_place
 from ..lab.claims_cli import by_sentence, commands, difference_text, html_ledger, side_title
 from ..lab.paper_claims import region
 from ..lab.recipes import RECIPES
-from ..lab.tables import html_of, make_row
+from ..lab.tables import arithmetic, html_of, make_row
 from ..lab.verdict import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from .beside_paper import seed_links
 from .html import Html, columns
@@ -52,14 +52,14 @@ def cell(entries: Sequence[Entry]) -> str:
     """
     lines = []
     judged = [entry for entry in entries if entry.verdict != NOT_RUN]
-    for data, precision in dict.fromkeys((entry.data, entry.precision) for entry in judged):
+    places: dict[str, list[Entry]] = {}
+    for entry in judged:
+        how = arithmetic(entry.precision, entry.processes)
+        places.setdefault(f"{entry.data}, {how}", []).append(entry)
+    for place, mine in places.items():
         if judged[0].whose != "paper":
-            lines.append(escape(f"{judged[0].whose}, {data}, {precision}"))
-        lines += [
-            f"{entry.density:g}: {' '.join(result(entry))}"
-            for entry in judged
-            if (entry.data, entry.precision) == (data, precision)
-        ]
+            lines.append(escape(f"{judged[0].whose}, {place}"))
+        lines += [f"{entry.density:g}: {' '.join(result(entry))}" for entry in mine]
     text = "".join(f'<div style="white-space:nowrap">{line}</div>' for line in lines)
     for command in commands(entries):
         missing = f"<summary>{entries[0].whose}: not run yet</summary>"
@@ -112,7 +112,7 @@ def label(entry: Entry) -> str:
 
 
 def record_links(records: Iterable[dict[str, Any]], protocol: str, repository: str) -> Html:
-    """The records behind a protocol's entries, folded: a line a recipe, data set and precision.
+    """The records behind a protocol's entries, folded: a line a recipe, data set and arithmetic.
 
     Args:
         records: all there are; those of another version of their recipe are left out.
@@ -125,7 +125,7 @@ def record_links(records: Iterable[dict[str, Any]], protocol: str, repository: s
     lines = []
     for row in map(make_row, groups):
         links = seed_links(row, repository)
-        lines.append((row.recipe, escape(row.data), row.precision, row.result, links))
+        lines.append((row.recipe, escape(row.data), row.arithmetic, row.result, links))
     header = ("recipe", "data", "precision", "test accuracy %", "records, by seed")
     title = f"{sum(map(len, groups))} records of {len(groups)} recipes"
     text = f"<details><summary>{title}</summary>{html_of(header, lines)}</details>"

@@ -5,13 +5,16 @@ import csv
 import html
 import json
 import shlex
+from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
+import torch
 
-from rigl_edu.lab import claims, claims_cli, paper
+from rigl_edu.lab import claims, claims_cli, cli, paper, plans
 from rigl_edu.lab.paper_claims import NOT_JUDGED, TOPICS, Side, load_claims, region, side_of
 from rigl_edu.lab.recipes import RECIPES, named, recipe_fields, recipe_fingerprint
+from rigl_edu.lab.records import load_records, published_results, write_record
 from rigl_edu.lab.verdict import FAILS, HOLDS, NOT_RUN, UNDECIDED, Sample
 
 RIGL_SET = "RigL surpasses SET, ERK masks"
@@ -99,6 +102,38 @@ def test_too_few_seeds_on_one_side(seeds):
     assert claims_cli.commands([entry]) == [command]
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("mini-rigl-0.1-fast", {"precision": "bf16"}, "python -m rigl_edu run mini-set-0.1 --fast"),
+        (
+            "mini-rigl-0.1",
+            {"device": "2 x cuda: H100"},
+            "torchrun --nproc-per-node 2 -m rigl_edu run mini-set-0.1",
+        ),
+    ],
+    ids=["fast", "processes"],
+)
+def test_the_command_makes_records_of_the_row_s_arithmetic(name, changes, expected):
+    (entry,) = found(runs(name, 63.0, 63.2, 63.4, **changes))
+    assert claims_cli.commands([entry]) == [f"{expected} --data data/cifar10-jpeg"]
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_command_takes_the_seeds_that_are_missing_or_of_another_version():
+    """Of three seeds one is of today's version, one of another, one not there."""
+    some = load_records(published_results())[0]
+    for made in (SET[0], record("mini-set-0.1", 1, 61.2, recipe_fingerprint="0" * 64)):
+        write_record(some | made | {"data": some["data"]}, Path("data/results"))
+    (entry,) = found(RIGL + SET[:1] + [record("mini-set-0.1", 1, 61.2, recipe_fingerprint="0")])
+    (command,) = claims_cli.commands([entry])
+    args = cli.make_parser().parse_args(shlex.split(command)[3:])
+    for part in ("train", "test"):
+        Path("data/cifar10-jpeg", part, "a").mkdir(parents=True)
+    planned = cli.runs_asked_for(args, torch.device("cpu"))
+    assert [plan.seed for plan in planned if not plans.is_done(plan)] == [1, 2]
+
+
 def test_one_seed_twice_is_an_error():
     with pytest.raises(ValueError, match="several records of mini-rigl-0.1 have one seed"):
         claims.ledger(RIGL + SET + RIGL[:1])
@@ -113,8 +148,9 @@ def test_one_seed_twice_is_an_error():
         {"data": {"name": "cifar10", "fingerprint": "0" * 64}},
         {"data": {"name": "cifar10-jpeg", "fingerprint": "0" * 64}},
         {"precision": "bf16"},
+        {"device": "2 x cuda: H100"},
     ],
-    ids=["data", "fingerprint", "precision"],
+    ids=["data", "fingerprint", "precision", "processes"],
 )
 def test_sides_of_different_data_or_precision_are_not_compared(change):
     entries = found(RIGL + runs("mini-set-0.1", 61.0, 61.2, 61.4, **change))
@@ -419,7 +455,7 @@ def test_every_command_runs_recipes_that_exist(entries):
 
 
 def test_data_of_the_package_is_named_without_a_directory():
-    command = claims_cli.command(["mini-set-0.1"], "digits")
+    command = claims_cli.command(["mini-set-0.1"], "digits", "fp32", 1)
     assert command == "python -m rigl_edu run mini-set-0.1 --data digits"
 
 

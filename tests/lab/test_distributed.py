@@ -72,7 +72,10 @@ def test_the_command_line_under_torchrun(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("test accuracy") == 1, "one process speaks"
-    record = read_record(next(tmp_path.rglob("*.json")))
+    (path,) = tmp_path.rglob("*.json")
+    assert path.stem.endswith("__seed0__2processes")
+    assert [found.stem for found in tmp_path.rglob("*.pt")] == [path.stem]
+    record = read_record(path)
     assert record["device"].startswith("2 x cpu: ") and record["density"] == pytest.approx(
         0.1, 1e-3
     )

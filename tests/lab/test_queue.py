@@ -15,8 +15,8 @@ import torch
 from filelock import FileLock
 
 from rigl_edu.lab import cli, plans, queue, train
-from rigl_edu.lab.recipes import RECIPES, place
-from rigl_edu.lab.records import read_record
+from rigl_edu.lab.recipes import RECIPES, place, recipe_fields, recipe_fingerprint
+from rigl_edu.lab.records import load_records, published_results, read_record
 from rigl_edu.lab.saved import read_checkpoint
 from rigl_edu.lab.tickets import is_ready, needed
 
@@ -42,6 +42,14 @@ def started(*argv, code=None):
 def plan_of(name, seed=0):
     found = RECIPES[name]
     return plans.make_plans([found], [seed], "digits-3x32x32", Path("out"))[0]
+
+
+def put_record(plan):
+    """Any record, under the plan's name."""
+    some = load_records(published_results())[0]
+    fingerprint = recipe_fingerprint(plan.recipe)
+    changed = {"recipe": recipe_fields(plan.recipe), "recipe_fingerprint": fingerprint}
+    plan.record.write_text(json.dumps(some | changed))
 
 
 # --- order -------------------------------------------------------------------------------------
@@ -114,7 +122,7 @@ def test_work_passes_over_what_others_hold_and_comes_back_to_it():
 
     def training(plan):
         trained.append(plan.recipe.name)
-        plan.record.touch()
+        put_record(plan)
         if plan is mine:
             lock.release()
 
@@ -131,6 +139,52 @@ def test_what_another_process_keeps_is_left():
     with FileLock(theirs.checkpoint.with_suffix(".lock")):
         assert queue.work([theirs], pytest.fail) == [theirs]
         assert queue.why_left(theirs, None) == "another process is at it"
+
+
+def test_a_run_that_others_start_from_is_waited_for(monkeypatch, capsys):
+    """Pruning is another worker's; the second lottery ticket needs what this one does not hold."""
+    theirs, mine = plan_of("mini-pruning-0.1"), plan_of("mini-lottery-0.1")
+    theirs.checkpoint.parent.mkdir(parents=True)
+    lock = FileLock(theirs.checkpoint.with_suffix(".lock"))
+    lock.acquire()
+    naps, trained = [], []
+
+    def nap(seconds):
+        naps.append(seconds)
+        if len(naps) == 2:
+            put_record(theirs)
+            lock.release()
+
+    ready = lambda recipe, checkpoint: not needed(recipe) or theirs.record.exists()  # noqa: E731
+    monkeypatch.setattr(queue, "is_ready", ready)
+    monkeypatch.setattr(queue.time, "sleep", nap)
+    assert queue.work([theirs, mine], lambda plan: trained.append(plan.recipe.name)) == []
+    assert trained == ["mini-lottery-0.1"] and len(naps) == 2
+    assert capsys.readouterr().out == "waiting: 1 runs start from another process's\n"
+
+
+def test_what_a_killed_worker_began_is_taken_over_by_who_waits_for_it(monkeypatch):
+    names = ["stability-dense-b128", "stability-imp-0.64-b128", "stability-imp-0.4096-b128"]
+    line = [plan_of(name) for name in names]
+    line[0].checkpoint.parent.mkdir(parents=True)
+    lock = FileLock(line[0].checkpoint.with_suffix(".lock"))
+    lock.acquire()
+    trained = []
+    ready = lambda recipe, checkpoint: set(needed(recipe)) <= set(trained)  # noqa: E731
+    monkeypatch.setattr(queue, "is_ready", ready)
+    monkeypatch.setattr(queue.time, "sleep", lambda seconds: lock.release())
+    assert queue.work(line, lambda plan: trained.append(plan.recipe.name)) == []
+    assert trained == names
+
+
+def test_waiting_ends_with_the_budget(monkeypatch):
+    theirs, mine = plan_of("mini-pruning-0.1"), plan_of("mini-lottery-0.1")
+    theirs.checkpoint.parent.mkdir(parents=True)
+    clock = iter(range(1000))
+    monkeypatch.setattr(queue.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(queue.time, "monotonic", lambda: next(clock))
+    with FileLock(theirs.checkpoint.with_suffix(".lock")):
+        assert queue.work([theirs, mine], pytest.fail, deadline=20) == [theirs, mine]
 
 
 def test_nothing_is_begun_after_the_deadline():
@@ -303,7 +357,7 @@ def test_a_ticket_of_another_version_of_the_pruning_run_is_not_used(capsys, monk
     )[0]
     assert not is_ready(plan.recipe, plan.checkpoint)
     (found, ticket) = plans.with_needed([plan])
-    assert found.for_masks and ticket == plan
+    assert not found.for_masks and ticket == plan, "its record is to be replaced as well"
 
 
 def test_all_that_a_run_needs_is_found_and_stands_before_it():
@@ -416,3 +470,40 @@ def test_a_forced_run_that_is_stopped_goes_on_without_old_checkpoints(monkeypatc
     assert cli.main([*start, "--force", "--resume"]) == 0
     assert trained.count(1) == 8 and 0 < trained.count(0) < 8
     assert all(read_record(p)["command"] != c for p, c in zip(records, old, strict=True))
+
+
+@pytest.mark.parametrize("keep", [0, 1000], ids=["empty", "cut off"])
+def test_a_damaged_ancestor_costs_its_descendants_only(capsys, keep):
+    assert cli.main(["run", "mini-pruning-0.1", "--smoke", "--threads", "1"]) == 0
+    (checkpoint,) = CHECKPOINTS.glob("*.pt")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:keep])
+    capsys.readouterr()
+    assert cli.main(QUEUE) == 1
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith(
+        f"rigl_edu: {checkpoint} is not a checkpoint of this package, or damaged"
+    )
+    assert "move it away, and its run starts over" in line
+    assert "mini-set-0.1-smoke seed 0: test accuracy" in captured.out
+    assert "mini-lottery-0.1-smoke seed 0: left; mini-pruning-0.1-smoke did not" in captured.out
+
+    with pytest.raises(SystemExit):
+        cli.main(["run", "mini-lottery-0.1", "--smoke"])
+    assert capsys.readouterr().err == f"{line}\n"
+    checkpoint.unlink()
+    assert cli.main(QUEUE) == 0
+
+
+def test_who_asks_whether_a_run_is_finished_leaves_its_tensors_in_the_file(monkeypatch):
+    assert cli.main(["run", "mini-pruning-0.1", "--smoke", "--threads", "1"]) == 0
+    plan = plans.make_plans(
+        [cli.smoke(RECIPES["mini-lottery-0.1"])], [0], None, Path("data/smoke")
+    )[0]
+    mapped = []
+    load = torch.load
+    monkeypatch.setattr(
+        torch, "load", lambda *a, mmap, **more: mapped.append(mmap) or load(*a, mmap=mmap, **more)
+    )
+    assert is_ready(plan.recipe, plan.checkpoint) and plans.with_needed([plan]) == [plan]
+    assert mapped and all(mapped)

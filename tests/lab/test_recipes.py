@@ -413,29 +413,48 @@ def test_steps_are_known_before_loading(tmp_path):
     assert cost.train_size(RECIPES["mini-dense"], str(tmp_path)) == 1000
 
 
-def test_prediction_uses_records_of_the_same_network_and_device_only():
+def test_prediction_uses_the_nearest_records_and_says_which():
     recipe = RECIPES["mini-rigl-0.1"]
     record = {
         "device": "cpu: X",
-        "threads": torch.get_num_threads(),
+        "threads": 2,
         "precision": "fp32",
         "recipe": recipe_fields(recipe),
         "wall_seconds": 60.0,
         "steps": 1000,
+        "forward_flops": 1,
+        "dense_forward_flops": cost.size_and_flops(recipe)[1],
     }
-    others = [
+
+    def predicted(records, device="cpu: X", recipe=recipe):
+        return cost.predicted_minutes(recipe, 3000, records, device, threads=2)
+
+    elsewhere = [
         record | {"device": "cpu: Y", "wall_seconds": 1.0},
         record | {"precision": "bf16", "wall_seconds": 1.0},
-        record | {"recipe": record["recipe"] | {"batch": 128}, "wall_seconds": 1.0},
-        record | {"threads": 99, "wall_seconds": 1.0},
-        record | {"recipe": recipe_fields(RECIPES["mini-small_dense-0.1"]), "wall_seconds": 1.0},
+        record | {"device": "2 x cpu: X", "wall_seconds": 1.0},
     ]
-    assert cost.predicted_minutes(recipe, 3000, others, "cpu: X") is None
-    assert cost.predicted_minutes(recipe, 3000, [record, *others], "cpu: X") == (3.0, 1)
+    larger = record | {"recipe": record["recipe"] | {"batch": 128}, "wall_seconds": 240.0}
+    more_threads = [record | {"threads": n, "wall_seconds": 10.0 * n} for n in (4, 99)]
+    basis = "1 record of this network on this device with 2 threads"
+    assert predicted(elsewhere) is None
+    assert predicted([record, larger, *more_threads, *elsewhere]) == (3.0, basis, True)
+    guess = predicted([larger, *more_threads, *elsewhere])
+    assert guess == (2.0, basis.replace("2 threads", "4 threads"), False)
+    assert str(guess).startswith("about 2.0 minutes a seed, a guess from 1 record of this network")
+    # Twice the batch took 0.24 s a step, so half of that.
+    others = basis.replace("this network", "other networks, by FLOPs,")
+    assert predicted([larger, *elsewhere]) == (6.0, others, False)
     gpu = record | {"device": "cuda: Y", "threads": 99}
-    assert cost.predicted_minutes(recipe, 3000, [gpu], "cuda: Y") == (3.0, 1)
-    dense = RECIPES["mini-dense"]  # a mask saves no time
-    assert cost.predicted_minutes(dense, 3000, [record], "cpu: X") == (3.0, 1)
+    assert predicted([gpu], "cuda: Y") == (3.0, "1 record of this network on this device", True)
+    assert predicted([record], recipe=RECIPES["mini-dense"]).measured, "a mask saves no time"
+
+
+def test_a_small_dense_network_saves_flops_and_a_mask_does_not():
+    small = {"recipe": {"method": "small_dense", "batch": 10}}
+    flops = {"forward_flops": 3, "dense_forward_flops": 7}
+    assert cost.step_flops(small | flops) == 30
+    assert cost.step_flops({"recipe": {"method": "set", "batch": 10}} | flops) == 70
 
 
 def test_parameters_are_counted_without_building():

@@ -46,6 +46,15 @@ def test_a_record_says_what_happened(real):
     assert len(real["data"]["fingerprint"]) == 64
 
 
+def test_a_record_of_several_processes_leaves_that_of_one_alone(real, tmp_path):
+    together = changed(real, device="2 x cuda: NVIDIA H100")
+    paths = [records.write_record(record, tmp_path) for record in (real, together)]
+    assert paths[1].name == f"{paths[0].stem}__2processes.json"
+    assert records.load_records(tmp_path) == [real, together]
+    rows = tables.table_rows([real, together])
+    assert [tables.cells(row)[2] for row in rows] == ["fp32", "fp32, 2 processes"]
+
+
 def test_no_directory_no_records(tmp_path):
     assert records.load_records(tmp_path / "none") == []
 
@@ -121,6 +130,7 @@ def test_one_seed_has_no_deviation(real):
         {"data": {"name": "cifar10-jpeg"}},
         {"data": {"fingerprint": "0" * 64}},
         {"precision": "bf16"},
+        {"device": "2 x cuda: NVIDIA H100"},
         {"recipe": {"name": "mini-rigl-0.1"}},
         {"recipe_fingerprint": "0" * 64},
     ],

@@ -33,6 +33,7 @@ def records(name, *accuracies):
             "test_accuracy": accuracy,
             "data": {"name": "cifar10-jpeg", "fingerprint": "f"},
             "precision": "fp32",
+            "device": "cpu: test",
             "density": 0.1,
             "train_flops_ratio": 0.1,
             "wall_seconds": 60.0,
@@ -65,6 +66,12 @@ def test_two_data_sets_stand_under_their_names():
     cell = page.cell([entry(63.0, 61.0), entry(80.0, 81.0, data="cifar10")])
     assert cell.index("cifar10-jpeg, fp32") < cell.index("holds") < cell.index("cifar10, fp32")
     assert cell.endswith("0.1: -1.00 ± 0.17 does not hold</div>")
+
+
+def test_runs_on_several_processes_stand_apart():
+    cell = page.cell([entry(63.0, 61.0), entry(64.0, 63.0, processes=2)])
+    alone, together = cell.split("mini, cifar10-jpeg, fp32, 2 processes")
+    assert "+2.00" in alone and "+1.00" in together and "+1.00" not in alone
 
 
 def test_a_cell_that_was_not_run_folds_the_command_away():
