@@ -41,7 +41,7 @@ KEYS: dict[str, tuple[type, ...]] = {
     "active_weights": (int,),
     "forward_flops": (int,),
     "dense_forward_flops": (int,),
-    "train_flops": (float,),  # the papers' formula for the method
+    "train_flops": (float,),  # of one sample by the papers' formula, however long the training
     "train_flops_ratio": (float,),  # to 3 times dense_forward_flops
 }
 # Of some records only.

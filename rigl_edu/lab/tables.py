@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rigl_edu.sparse import longer_flops
+
 from .paper import PaperCell
+from .recipes import times_as_long
 from .records import processes_of
 
 HEADER = (
@@ -33,7 +36,7 @@ class Row:
         precision: "fp32", "bf16" or "fp16".
         density: mean over runs.
         accuracies: test accuracy in percent by seed, in the order of the seeds.
-        train_flops_ratio: mean over runs, to dense training.
+        train_flops_ratio: mean over runs, to dense training of the usual length.
         minutes: median wall time of a run.
         paper: the published result, if the recipe has one.
         barriers: to the runs that these are twins of, in points; empty for other runs.
@@ -106,6 +109,7 @@ def make_row(group: Sequence[dict[str, Any]]) -> Row:
     """One row from records that differ in the seed alone."""
     first = group[0]
     recipe, paper = first["recipe"], first["recipe"]["paper"]
+    once = statistics.mean(r["train_flops_ratio"] for r in group)
     accuracies = {r["seed"]: r["test_accuracy"] for r in sorted(group, key=lambda r: r["seed"])}
     if len(accuracies) != len(group):
         seeds = sorted(r["seed"] for r in group)
@@ -119,7 +123,7 @@ def make_row(group: Sequence[dict[str, Any]]) -> Row:
         precision=first["precision"],
         density=statistics.mean(r["density"] for r in group),
         accuracies=accuracies,
-        train_flops_ratio=statistics.mean(r["train_flops_ratio"] for r in group),
+        train_flops_ratio=longer_flops(once, times_as_long(recipe["name"])),
         minutes=statistics.median(r["wall_seconds"] for r in group) / 60,
         paper=PaperCell(**paper) if paper else None,
         barriers=tuple(r["barrier"] for r in group if "barrier" in r),

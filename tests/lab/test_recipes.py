@@ -1,4 +1,5 @@
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,12 +11,14 @@ from rigl_edu.lab.data import load
 from rigl_edu.lab.models import BUILDERS
 from rigl_edu.lab.recipes import (
     RECIPES,
+    fast,
     find,
     named,
     recipe_fields,
     recipe_fingerprint,
     smoke,
     steps_per_epoch,
+    times_as_long,
 )
 from rigl_edu.lab.records import read_record
 from rigl_edu.lab.run import run
@@ -99,6 +102,15 @@ def test_cifar10_and_cifar100_differ_as_in_the_paper():
         # The rates of the reproduction's code, section 2.2.
         assert learning_rate(0, recipe) == 0 and learning_rate(1760, recipe) == 0.1
         assert learning_rate(recipe.drops[-1], recipe) == pytest.approx(1.6e-4)
+
+
+def test_a_name_says_how_long_a_recipe_trains():
+    longer = [name for name in RECIPES if times_as_long(name) > 1]
+    assert len(longer) == 20 + 12 + 2
+    for name in longer:
+        once = RECIPES[re.sub(r"-[23]x", "", name)]
+        assert RECIPES[name].epochs == times_as_long(name) * once.epochs
+        assert times_as_long(fast(RECIPES[name]).name) == times_as_long(name)
 
 
 def test_training_longer_stretches_the_schedule_and_nothing_else():

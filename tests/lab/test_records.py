@@ -118,6 +118,13 @@ def test_mean_and_sample_deviation_over_seeds(real):
     assert "91.83 ± 0.76" in tables.text_table([row])
 
 
+def test_training_twice_as_long_costs_twice_as_much(real):
+    """Records count FLOPs a sample; tables compare with dense training of the usual length."""
+    for name, times in (("a", 1), ("a-2x", 2), ("a-3x-fast", 3), ("a-2xl", 1)):
+        (row,) = tables.table_rows([changed(real, recipe={"name": name})])
+        assert row.train_flops_ratio == pytest.approx(times * real["train_flops_ratio"])
+
+
 def test_one_seed_has_no_deviation(real):
     (row,) = tables.table_rows([changed(real, test_accuracy=50.0)])
     assert row.sd is None

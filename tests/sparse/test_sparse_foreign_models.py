@@ -15,7 +15,15 @@ from rigl_edu.sparse.layers import MaskedConv2d, MaskedLinear, masked_layers
 from rigl_edu.sparse.methods import SET, SNFS, RigL
 from rigl_edu.sparse.report import layer_table
 from rigl_edu.sparse.sparsify import sparsify
-from tests.sparse.models import counts_of, masks_of, same, snapshot, state_off_mask
+from tests.sparse.models import (
+    backward,
+    counts_of,
+    masks_of,
+    mlp,
+    same,
+    snapshot,
+    state_off_mask,
+)
 
 WORDS, WIDTH, HEADS, INNER, TOKENS = 13, 8, 2, 20, 6
 
@@ -388,3 +396,18 @@ def test_one_encoder_layer_used_at_every_depth_is_one_layer():
     model(torch.randn(2, TOKENS, WIDTH)).square().sum().backward()
     for name, masked in masked_layers(model).items():
         assert not masked.weight.grad[masked.mask == 0].any(), name
+
+
+def test_an_average_of_weights_is_denser_than_its_masks_say():
+    """A limit that chapter 11 names: torch copies masks once and averages weights for ever."""
+    model = sparsify(mlp(12, 20, 3), density=0.2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    rule = SET(model, optimizer, every=2, until=100)
+    average = torch.optim.swa_utils.AveragedModel(model)
+    for t in range(20):
+        backward(model, t)
+        rule.step()
+        average.update_parameters(model)
+    for name, layer in masked_layers(average.module).items():
+        assert layer.active == masked_layers(model)[name].active
+        assert int(layer.weight.count_nonzero()) > layer.active and layer.leak() > 0

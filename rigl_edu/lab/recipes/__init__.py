@@ -23,6 +23,7 @@ from . import (
     ch16,
 )
 from .order import place
+from .paper_runs import times_as_long
 from .recipe import (
     LAST_OF_SEVERAL,
     METHODS,
@@ -100,4 +101,5 @@ __all__ = [
     "recipe_fingerprint",
     "smoke",
     "steps_per_epoch",
+    "times_as_long",
 ]

@@ -1,5 +1,7 @@
 """What the paper's runs on both data sets have in common: names, titles, published numbers."""
 
+import re
+
 from ..paper import NAMES, PaperCell, Run, published
 
 DENSITIES = (0.05, 0.1, 0.2, 0.5)  # of Figures 1 and 2; the tables have 0.1 and 0.2
@@ -29,6 +31,12 @@ def run_name(network: str, method: str, density: float, distribution: str, times
         return f"{network}-dense"
     masks = "" if distribution == "uniform" else f"{distribution}-"
     return f"{network}-{method}-{masks}{density}" + ("" if times == 1 else f"-{times}x")
+
+
+def times_as_long(name: str) -> int:
+    """How many times the usual length a recipe of this name trains: 2 for "mini-rigl-0.1-2x"."""
+    found = re.search(r"-(\d+)x(-|$)", name)
+    return int(found[1]) if found else 1
 
 
 def run_title(method: str, density: float, distribution: str) -> str:
