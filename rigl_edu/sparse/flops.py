@@ -15,8 +15,6 @@ Sources: RigL (Evci et al. 2020), appendix H; Sundar & Dwaraknath (2021), append
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -25,6 +23,7 @@ from torch import Tensor, nn
 
 from .compressed import Compressed
 from .compressed_layers import CompressedLinear
+from .evaluation import evaluating
 from .layers import Masked
 
 
@@ -91,7 +90,7 @@ def forward_flops(
     else:
         batch = torch.zeros(1, *sample, device=parameter.device, dtype=parameter.dtype)
     try:
-        with torch.no_grad(), _evaluating(model):
+        with torch.no_grad(), evaluating(model):
             model(batch)
     finally:
         for hook in hooks:
@@ -103,19 +102,3 @@ def forward_flops(
             f"layers {missed} were not called in the forward pass, so their FLOPs are unknown"
         )
     return flops
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, in which every layer is still called; afterwards all is as it was."""
-    modes = {module: module.training for module in model.modules()}
-    # In evaluation mode a Transformer layer may hand all its weights to one fused kernel instead.
-    fused = torch.backends.mha.get_fastpath_enabled()
-    try:
-        model.eval()
-        torch.backends.mha.set_fastpath_enabled(False)
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
-        for module, training in modes.items():
-            module.training = training

@@ -37,7 +37,7 @@ from torch import Tensor, nn
 
 from .layers import masked_layers
 from .pruning import prune
-from .rewinding import State, layers_with_masks, rewind, snapshot
+from .rewinding import Snapshot, layers_with_masks, rewind, snapshot
 
 
 class Round(NamedTuple):
@@ -110,7 +110,7 @@ def imp(
 
 
 def _rounds(
-    model: nn.Module, train: Callable[[nn.Module], object], sizes: list[int], start: State
+    model: nn.Module, train: Callable[[nn.Module], object], sizes: list[int], start: Snapshot
 ) -> Iterator[Round]:
     layers = masked_layers(model)
     total = sum(layer.mask.numel() for layer in layers.values())

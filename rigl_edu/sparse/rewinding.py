@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from .layers import MaskedConv2d, MaskedLinear, masked_layers
 from .sparsify import random_mask
 
-State = Mapping[str, Tensor]  # every parameter and buffer but the masks, by its name in the model
+# Every parameter and buffer but the masks, by its name in the model.
+Snapshot = Mapping[str, Tensor]
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
@@ -28,7 +29,7 @@ def snapshot(model: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def rewind(model: nn.Module, state: State) -> None:
+def rewind(model: nn.Module, state: Snapshot) -> None:
     """Put a snapshot's values back, under the masks that the model has now.
 
     The values are written into the same tensors, so optimizers, DDP and compiled graphs keep
@@ -50,7 +51,7 @@ def rewind(model: nn.Module, state: State) -> None:
 
 
 @torch.no_grad()
-def shuffle_masks(model: nn.Module, state: State, seed: int = 0) -> None:
+def shuffle_masks(model: nn.Module, state: Snapshot, seed: int = 0) -> None:
     """Give each layer a random mask of as many ones, and rewind to a snapshot.
 
     The two come together because the weights at the new positions are zeros until the snapshot's
@@ -97,7 +98,7 @@ def _values(model: nn.Module) -> dict[str, Tensor]:
     return {name: value for name, value in everything if id(value) not in masks}
 
 
-def _check_fits(model: nn.Module, state: State) -> None:
+def _check_fits(model: nn.Module, state: Snapshot) -> None:
     """Raise unless the state has the model's names and shapes."""
     values = _values(model)
     if set(values) != set(state):

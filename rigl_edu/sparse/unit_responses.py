@@ -8,12 +8,12 @@ each module in the mode it was in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from .evaluation import evaluating
 from .units import Units, check_units, gated
 
 CHUNK = 2**24  # numbers in one block of responses: 128 MiB in float64
@@ -59,14 +59,14 @@ def output_discrepancy(
         D, from coefficients (N,) to a scalar on the CPU.
     """
     check_units(units)
-    with _evaluating(model), torch.no_grad():
+    with evaluating(model), torch.no_grad():
         targets = [model(batch) for batch in batches]
     numbers = sum(target.numel() for target in targets)
     if not numbers:
         raise ValueError(f"there are {len(targets)} batches with no outputs; at least 1 is needed")
 
     def discrepancy(a: Tensor) -> Tensor:
-        with _evaluating(model), gated(units, a):
+        with evaluating(model), gated(units, a):
             errors = [
                 (model(batch).double() - target.double()).square().sum()
                 for batch, target in zip(batches, targets, strict=True)
@@ -90,7 +90,7 @@ def seen_by(consumer: nn.Module, model: nn.Module, batch: Tensor) -> list[tuple[
 
     handle = consumer.register_forward_hook(record)
     try:
-        with _evaluating(model):
+        with evaluating(model):
             model(batch)
     finally:
         handle.remove()
@@ -114,15 +114,3 @@ def _contributions(units: Units, x: Tensor) -> Tensor:
             tensors["bias"] = torch.zeros_like(layer.bias, dtype=torch.float64)
         rows.append(functional_call(layer, tensors, (x.select(dim, i),)).flatten())
     return torch.stack(rows)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode within the `with` block; afterwards each module is in the mode it was in."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
