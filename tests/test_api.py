@@ -27,7 +27,7 @@ def test_every_file_of_sparse_has_its_place():
     placed = " ".join(api.GROUPS.values()).split()
     assert len(placed) == len(set(placed))
     # The checks of sparsify and the state of a rule: nothing to call.
-    assert set(placed) == FILES - {"maskable", "rule_state"}
+    assert set(placed) == FILES - {"evaluation", "maskable", "rule_state"}
 
 
 @pytest.mark.parametrize("name", sorted({*sparse.__all__, "small_dense", *models.BUILDERS}))

@@ -1,4 +1,8 @@
-"""Evaluation mode for a while, for what only looks at a model."""
+"""Evaluation mode for a while, for what only looks at a model.
+
+Counting FLOPs and recording responses must leave a model as they found it: each module in its mode,
+and the layers called one by one, so that hooks see them.
+"""
 
 from __future__ import annotations
 
