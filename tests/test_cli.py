@@ -70,6 +70,15 @@ def test_list(capsys):
     assert "? is unknown" in legend
 
 
+def test_a_reader_that_stops_reading(monkeypatch):
+    """`list | head`: no traceback."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as broken:
+        monkeypatch.setattr(sys, "stdout", broken)
+        assert cli.main(["list", "ch1"]) == 141
+
+
 def test_list_tells_minutes_from_records_on_this_device(capsys, monkeypatch):
     cli.main(SMOKE)
     record = json.loads(RECORD.read_text())

@@ -1,7 +1,7 @@
 """The command line: `python -m rigl_edu list | run | sweep | table | claims | layers | doctor`.
 
 Exit status: 0 done, 1 a run diverged or did not fit its checkpoint, 2 bad input (one line says
-what), 130 stopped by Ctrl-C.
+what), 130 stopped by Ctrl-C, 141 nobody reads on, as in `list | head`.
 """
 
 import argparse
@@ -44,7 +44,18 @@ FORMATS = {"text": text_table, "markdown": markdown_table, "html": html_table}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = run_command(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # for what is still to be flushed
+        return 141
+
+
+def run_command(argv: list[str]) -> int:
+    """Run the command that the arguments name; returns the exit status."""
     args = make_parser().parse_args(argv)
     if args.command == "list":
         return list_recipes(args.names)
