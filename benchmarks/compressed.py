@@ -307,6 +307,7 @@ def measure(rounds: int, threads: int) -> dict[str, Any]:
             "benchmark": "compressed-cpu",
             "commit": commit,
             "device": device_name(torch.device("cpu")),
+            "instructions": torch.backends.cpu.get_cpu_capability(),
             "threads": threads,
             "rounds": rounds,
             "batch": BATCH,
