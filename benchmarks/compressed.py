@@ -2,10 +2,12 @@
 
 Everything is measured against the dense network in the same process. A round takes one of each in
 random order, and its ratios compare neighbours in time; the table shows the medians of the
-rounds' ratios. Six parts:
+rounds' ratios. Seven parts:
 
 - one linear layer, forward and backward, by width and density, and the density at which compressed
   rows stop paying;
+- a training step with the layer behind a compressed one compressed too, against the same with that
+  layer masked, by its active weights an input;
 - a whole RigL training of an MLP, its rewirings included, and what it holds in memory;
 - 1 x 1 convolutions by size and density;
 - the same product in the layouts and formats that torch has, right and slow ones among them;
@@ -120,6 +122,40 @@ def crossover(by_density: Mapping[str, Mapping[str, float]]) -> float | None:
         if fast < 1 <= slow:
             return below + (above - below) * (1 - fast) / (slow - fast)
     return None
+
+
+def behind(rounds: int, order: random.Random) -> dict[str, dict[str, float]]:
+    """A training step of 1024-2048-64 with the last layer compressed, masked = 1.
+
+    By the last layer's active weights an input. The layer before it has 2 % and is compressed.
+    """
+    found = {}
+    for an_input in (4, 16, 64):
+        works = {
+            name: step_behind(an_input, name == "compressed") for name in ("dense", "compressed")
+        }
+        found[str(an_input)] = ratios(works, rounds, order)["compressed"]
+    return found
+
+
+def step_behind(an_input: int, compressed: bool) -> Work:
+    """One training step; "dense", to which `ratios` compares, has the last layer masked."""
+    torch.manual_seed(0)
+    model = mlp((1024, 2048, 64))
+    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    first, last = names
+    sparsify(model, distribution={first: 0.02, last: an_input / 64})
+    with warnings.catch_warnings():  # also where it does not pay
+        warnings.simplefilter("ignore")
+        compress(model, [first, last] if compressed else [first])
+    optimizer, (x, y) = sgd(model), a_batch((1024,), BATCH)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    return step
 
 
 class Training:
@@ -265,7 +301,10 @@ def table(result: dict[str, Any]) -> str:
     promised = {str(d): bound for d, bound in LAYER_BOUNDS.items()}
     cells = "".join(f"{promised.get(name, ''):>9}" for name in names)
     lines += [f"  bound {cells}   (1024)", ""]
+    lines += ["A layer behind a compressed one, compressed against masked: time of a step", ""]
+    lines += [f"  {n:>2} weights an input{r['ratio']:8.2f}" for n, r in result["behind"].items()]
     lines += [
+        "",
         f"Training an MLP {'-'.join(map(str, MLP))} with RigL, a rewiring in {EVERY} steps",
         "",
     ]
@@ -319,6 +358,7 @@ def measure(rounds: int, threads: int) -> dict[str, Any]:
             },
             "linear": by_width,
             "crossover": {width: crossover(row) for width, row in by_width.items()},
+            "behind": behind(rounds, order),
             "training": trainings(max(3, rounds // 5), order),
             "convolution": {
                 f"{i} to {o}, {h} x {h}": convolution((i, o, h), max(5, rounds // 3), order)

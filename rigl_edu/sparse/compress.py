@@ -22,6 +22,10 @@ from .optimizer_state import state_tensors
 # ones on two CPU cores, with some room: `benchmarks/compressed.py` measures both.
 PAYS_BELOW = 0.1
 PAYS_FROM = 512 * 256
+# Right behind a compressed layer a linear layer of any size pays with at most so many active
+# weights an input: for an ordinary one the batch would be turned from columns into rows, and its
+# gradient back, which costs more.
+PAYS_BEHIND = 16
 
 # These read the weights of their own linear layers instead of calling the layers.
 READERS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
@@ -43,7 +47,8 @@ def compress(
     Args:
         model: a model that `sparsify` has masked.
         layers: names of layers to compress, as `model.named_modules()` gives them. None: all for
-            which it pays on a CPU, by size and present density (`PAYS_FROM`, `PAYS_BELOW`).
+            which it pays on a CPU, by size and present density (`PAYS_FROM`, `PAYS_BELOW`), or
+            behind another one by the weights of an input (`PAYS_BEHIND`).
         optimizer: one that owns the weights; it gets the new parameters in their place, and its
             state moves along.
 
@@ -56,7 +61,8 @@ def compress(
     masked = {n: m for n, m in sparse_layers(model).items() if isinstance(m, Masked)}
     read = {id(child) for m in model.modules() if isinstance(m, READERS) for child in m.children()}
     if layers is None:
-        chosen = {n: m for n, m in masked.items() if _cannot(m, read) == "" and _pays(m)}
+        possible = [n for n, m in masked.items() if _cannot(m, read) == ""]
+        chosen = {name: masked[name] for name in _that_pay(model, possible)}
     else:
         names = list(layers)
         unknown = sorted(set(names) - set(masked))
@@ -66,7 +72,8 @@ def compress(
         for name, layer in chosen.items():
             if _cannot(layer, read):
                 raise ValueError(f"layer {name!r} cannot be compressed: {_cannot(layer, read)}")
-        slow = [name for name, layer in chosen.items() if not _pays(layer)]
+        paying = _that_pay(model, names)
+        slow = [name for name in names if name not in paying]
         if slow:
             warnings.warn(
                 f"compressed layers {slow} will be slower than dense ones on a CPU: they are too "
@@ -152,9 +159,27 @@ def _cannot(layer: nn.Module, read: set[int]) -> str:
     return ""
 
 
-def _pays(layer: MaskedLinear | MaskedConv2d) -> bool:
-    total = layer.weight.numel()
-    return total >= PAYS_FROM and layer.active < PAYS_BELOW * total
+def _that_pay(model: nn.Module, names: Iterable[str]) -> list[str]:
+    """Of the masked layers with these names those that train faster compressed, see `PAYS_BELOW`.
+
+    "Behind" is the order of `model.modules()` among layers with parameters; a wrong guess costs
+    time, nothing else.
+    """
+    wanted, found = set(names), []
+    behind = False  # whether the layer before is a linear one that is, or will be, compressed
+    for name, layer in model.named_modules():
+        if not list(layer.parameters(recurse=False)):
+            continue
+        pays = isinstance(layer, CompressedLinear)
+        if name in wanted and isinstance(layer, (MaskedLinear, MaskedConv2d)):
+            total, active = layer.weight.numel(), layer.active
+            pays = total >= PAYS_FROM and active < PAYS_BELOW * total
+            if isinstance(layer, MaskedLinear) and behind:
+                pays = pays or active <= PAYS_BEHIND * layer.in_features
+            if pays:
+                found.append(name)
+        behind = pays and isinstance(layer, nn.Linear | CompressedLinear)
+    return found
 
 
 def _exchange(

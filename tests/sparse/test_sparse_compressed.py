@@ -2,6 +2,7 @@
 
 import copy
 import io
+import warnings
 
 import pytest
 import torch
@@ -306,6 +307,30 @@ def test_only_what_pays_is_compressed_unless_named():
     assert kinds == [CompressedLinear, MaskedLinear, MaskedLinear]  # dense, small
     with pytest.warns(UserWarning, match=r"\['1', '2'\] will be slower .* below density 0.1,"):
         compress(model, ["1", "2"])
+
+
+@pytest.mark.parametrize(
+    ("first", "between", "an_input", "pays"),
+    [
+        (0.05, nn.ReLU(), 16, True),
+        (0.05, nn.ReLU(), 16.1, False),  # a few weights too many
+        (0.05, nn.LayerNorm(256), 16, False),  # it has weights of its own and wants rows
+        (0.5, nn.ReLU(), 16, False),  # the layer before stays masked
+    ],
+)
+def test_behind_a_compressed_layer_a_small_one_pays_too(first, between, an_input, pays):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(512, 256), copy.deepcopy(between), nn.Linear(256, 40))
+    sparsify(model, distribution={"0": first, "2": an_input / 40})
+    named, x = copy.deepcopy(model), torch.ones(3, 512)
+    expected = model(x)
+    compress(model)
+    assert isinstance(model[2], CompressedLinear) == pays
+    assert torch.allclose(model(x), expected, atol=1e-5)
+    if pays:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            compress(named, ["0", "2"])  # no warning: asked or not, it pays
 
 
 def test_columns_for_a_compressed_layer_and_rows_for_any_other():
