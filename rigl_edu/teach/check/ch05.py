@@ -22,7 +22,7 @@ def _judge(given: Any, right: float, mistakes: Mapping[str, float]) -> str:
     if isinstance(given, Tensor) and given.numel() != 1:
         return f"It should return one number; this is a tensor of shape {tuple(given.shape)}."
     try:
-        number = float(given)
+        number = float(given.detach() if isinstance(given, Tensor) else given)
     except (TypeError, ValueError):
         return f"It should return one number; this is a {type(given).__name__}."
     if abs(number - right) < 1e-4:
