@@ -323,17 +323,21 @@ def table(result: dict[str, Any]) -> str:
     lines += ["", "One product, 1024 x 1024, batch 128: time x dense", ""]
     for density, ways in result["formats"].items():
         lines += [f"  {density:6}{way:22}{row['ratio']:8.2f}" for way, row in ways.items()]
-    lines += ["", "Serving the MLP: time x dense", ""]
-    for batch, row in result["serving"].items():
-        cells = "".join(f"  {name}: {v['ratio']:.2f}" for name, v in row.items() if name != "dense")
-        lines.append(f"  batch {batch:4}{cells}   (dense {row['dense']['ms']:.2f} ms)")
+    lines += ["", "Serving the MLP: time x dense", "", *served(result["serving"])]
     name = "-".join(map(str, DIGITS_MLP))
     lines += ["", f"Serving {name}, trained on digits at {DIGITS_DENSITY}: time x dense", ""]
+    lines += served(result["trained"])
+    return "\n".join(lines)
+
+
+def served(result: Mapping[str, Any]) -> list[str]:
+    """A line for each batch size."""
+    lines = []
     for batch in ("1", str(BATCH)):
-        row = result["trained"][batch]
+        row = result[batch]
         cells = "".join(f"  {name}: {v['ratio']:.2f}" for name, v in row.items() if name != "dense")
         lines.append(f"  batch {batch:4}{cells}   (dense {row['dense']['ms']:.3f} ms)")
-    return "\n".join(lines)
+    return lines
 
 
 def measure(rounds: int, threads: int) -> dict[str, Any]:

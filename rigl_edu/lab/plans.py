@@ -135,8 +135,9 @@ def what_is_there(plan: Plan) -> str:
 
 def how_many_are_there(plans: Sequence[Plan]) -> str:
     """One line about all the runs of a queue."""
-    outdated = sum(map(is_outdated, plans))
-    line = f"{sum(map(is_recorded, plans))} of {len(plans)} runs are on record"
+    recorded = sum(map(is_recorded, plans))
+    outdated = sum(plan.record.exists() for plan in plans) - recorded
+    line = f"{recorded} of {len(plans)} runs are on record"
     return f"{line}; {outdated} records of other versions are replaced" if outdated else line
 
 

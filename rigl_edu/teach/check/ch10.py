@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ... import sparse
 from ..layers import places, six_by_six
-from .result import Answer, Case, Exercise
+from .result import Answer, Case, Exercise, alike
 
 # --- 1: the running mean ------------------------------------------------------------------------
 
@@ -271,10 +271,10 @@ def _steers(
         if not isinstance(given, (list, tuple)):
             return f"It should return a list of {times} numbers, one for each rewiring."
         found = [float(h) for h in given]
-        if _alike(found, right):
+        if alike(found, right, 1e-9):
             return ""
         for mistake, wrong in mistakes.items():
-            if not hint and _alike(found, wrong):
+            if not hint and alike(found, wrong, 1e-9):
                 return mistake
         if len(found) != len(right):
             return f"It returned {len(found)} thresholds; {times} rewirings use {times}."
@@ -288,10 +288,6 @@ def _steers(
         ).rstrip()
 
     return Case(name, test)
-
-
-def _alike(a: list[float], b: list[float]) -> bool:
-    return len(a) == len(b) and all(abs(x - y) < 1e-9 for x, y in zip(a, b, strict=True))
 
 
 _HUNDRED = [(i + 0.5) / 128 for i in range(100)]

@@ -8,7 +8,7 @@ from math import sqrt
 from typing import Any
 
 from ...lab.verdict import t95
-from .result import Answer, Case, Exercise
+from .result import Answer, Case, Exercise, alike
 
 # --- 1: the margins ------------------------------------------------------------------------------
 
@@ -46,10 +46,10 @@ def _turns(name: str, low: float, high: float) -> Case:
         if not isinstance(given, (tuple, list)) or len(given) != 2:
             return "It should return two margins: it fails below the first, holds above the second."
         found = (float(given[0]), float(given[1]))
-        if _close(found, right):
+        if alike(found, right):
             return ""
         for hint, wrong in mistakes.items():
-            if _close(found, wrong) and not _close(wrong, right):
+            if alike(found, wrong) and not alike(wrong, right):
                 return hint
         return (
             f"It gave ({found[0]:g}, {found[1]:g}); right is ({right[0]:g}, {right[1]:g}) for an "
@@ -57,10 +57,6 @@ def _turns(name: str, low: float, high: float) -> Case:
         )
 
     return Case(name, test)
-
-
-def _close(a: tuple[float, float], b: tuple[float, float]) -> bool:
-    return all(abs(x - y) < 1e-6 for x, y in zip(a, b, strict=True))
 
 
 margins = Exercise(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..layers import places, six_by_six
-from .result import Answer, Case, Exercise
+from .result import Answer, Case, Exercise, alike
 
 # --- 1: how much was explored ---------------------------------------------------------------------
 
@@ -62,18 +62,14 @@ def _explores(name: str, masks: list[Tensor]) -> Case:
         if not isinstance(given, (list, tuple, Tensor)) or getattr(given, "ndim", 1) != 1:
             return f"It should return a list of {len(masks)} numbers, one for each mask."
         found = [float(n) for n in given]
-        if _alike(found, right):
+        if alike(found, right):
             return ""
         for hint, wrong in mistakes.items():
-            if _alike(found, wrong):
+            if alike(found, wrong):
                 return hint
         return f"It gave {[round(n, 3) for n in found]}; right is {right}."
 
     return Case(name, test)
-
-
-def _alike(a: Sequence[float], b: Sequence[float]) -> bool:
-    return len(a) == len(b) and all(abs(x - y) < 1e-6 for x, y in zip(a, b, strict=True))
 
 
 _BOOK = six_by_six().mask

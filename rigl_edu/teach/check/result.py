@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import TextWrapper
@@ -130,6 +130,11 @@ def draws_anew(draw: Callable[[torch.Generator], Tensor]) -> str:
     if not draw(again).equal(first):
         return "The same seed gives another mask: pass `generator=generator` to the draw."
     return ""
+
+
+def alike(a: Sequence[float], b: Sequence[float], within: float = 1e-6) -> bool:
+    """Whether two lists have as many numbers, each as large as its partner to within so much."""
+    return len(a) == len(b) and all(abs(x - y) < within for x, y in zip(a, b, strict=True))
 
 
 class _Call:
