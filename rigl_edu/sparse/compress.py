@@ -20,7 +20,7 @@ from .optimizer_state import state_tensors
 
 # Below this density, and from this number of weights on, compressed layers train faster than dense
 # ones on two CPU cores, with some room: `benchmarks/compressed.py` measures both.
-PAYS_BELOW = 0.1
+PAYS_BELOW = 0.15
 PAYS_FROM = 512 * 256
 # Right behind a compressed layer a linear layer of any size pays with at most so many active
 # weights an input: for an ordinary one the batch would be turned from columns into rows, and its

@@ -49,7 +49,9 @@ class Compressed(Rows):
             y = x.new_zeros(self.weight_shape[0], x.shape[1]) + 0 * self.values.sum()
         else:
             y = Product.apply(x.contiguous(), self.values, self)
-        return y if self.bias is None else y + self.bias[:, None]
+        if self.bias is not None:
+            y += self.bias[:, None]  # in place: nothing else holds y
+        return y
 
     # --- what a rule needs; `Masked` has the same ----------------------------------------------
 

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
@@ -31,7 +31,7 @@ from rigl_edu.sparse import (
     sparse_layers,
     sparsify,
 )
-from rigl_edu.sparse.csr import by_columns, by_rows, pattern_of
+from rigl_edu.sparse.csr import WIDE, by_columns, by_rows, multiply, pattern_of
 
 ALL = ["0", "2", "4"]
 SCHEDULE = {"every": 25, "until": 510}
@@ -141,6 +141,50 @@ def test_a_pattern_is_its_mask(rows, columns, d, seed):
     assert torch.equal(pattern.flat(), mask.flatten().nonzero().squeeze(1))
     assert torch.equal(by_rows(pattern, values).to_dense(), dense)
     assert torch.equal(by_columns(pattern, values[pattern.order]).to_dense(), dense.t())
+
+
+@given(
+    rows=st.integers(1, 9),
+    columns=st.integers(1, 9),
+    samples=st.sampled_from([1, 2, WIDE - 1, WIDE, WIDE + 1, 100]),
+    double=st.booleans(),
+    d=st.floats(0, 1),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=100, deadline=None)
+def test_a_product_is_a_loop_over_the_active_weights(rows, columns, samples, double, d, seed):
+    g = torch.Generator().manual_seed(seed)
+    mask = torch.rand(rows, columns, generator=g) < d
+    kind = torch.float64 if double else torch.float32
+    dense = torch.randn(rows, columns, generator=g).to(kind) * mask
+    x = torch.randn(columns, samples, generator=g).to(kind)
+    pattern = pattern_of(mask)
+    assume(pattern.active > 0)  # a layer without any weight makes no product
+    expected = torch.zeros(rows, samples, dtype=kind)
+    for row, column in mask.nonzero().tolist():  # rows without any weight among them: they stay 0
+        expected[row] += dense[row, column] * x[column]
+    y = multiply(by_rows(pattern, dense.flatten()[pattern.flat()]), x)
+    torch.testing.assert_close(y, expected)
+
+
+@pytest.mark.parametrize("samples", [WIDE - 1, WIDE, 4 * WIDE])
+@pytest.mark.parametrize("keep_dense", [False, True])
+def test_single_precision_is_the_masked_layers_too(samples, keep_dense):
+    """The test over 500 steps is in double precision, where products are made in another way."""
+    masked, compressed = (model.float() for model in pair())
+    x = torch.randn(samples, 20)
+    inputs = [x.clone().requires_grad_() for _ in range(2)]
+    for model, given_x in zip((masked, compressed), inputs, strict=True):
+        for layer in sparse_layers(model).values():
+            layer.expect_gradient(keep_dense)
+        model(given_x).square().sum().backward()
+    torch.testing.assert_close(compressed(x), masked(x))
+    torch.testing.assert_close(*(i.grad for i in inputs))
+    for one, other in zip(*(sparse_layers(m).values() for m in (masked, compressed)), strict=True):
+        expected = one.dense_gradient()
+        if not keep_dense:
+            expected = expected * one.mask
+        torch.testing.assert_close(other.dense_gradient(), expected)
 
 
 @pytest.mark.parametrize("keep_dense", [False, True])
@@ -305,7 +349,7 @@ def test_only_what_pays_is_compressed_unless_named():
     compress(model)
     kinds = [type(layer) for layer in model]
     assert kinds == [CompressedLinear, MaskedLinear, MaskedLinear]  # dense, small
-    with pytest.warns(UserWarning, match=r"\['1', '2'\] will be slower .* below density 0.1,"):
+    with pytest.warns(UserWarning, match=r"\['1', '2'\] will be slower .* below density 0.15,"):
         compress(model, ["1", "2"])
 
 
