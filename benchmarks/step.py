@@ -72,17 +72,12 @@ NEVER = 10**9
 Work = Callable[[], object]
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
+def milliseconds(work: Work, in_a_row: int = 1) -> float:
+    """Wall time of one call, of so many in a row."""
     begin = time.perf_counter()
-    work()
-    return 1e3 * (time.perf_counter() - begin)
-
-
-def repeat(work: Work, times: int) -> None:
-    """Call it so many times."""
-    for _ in range(times):
+    for _ in range(in_a_row):
         work()
+    return 1e3 * (time.perf_counter() - begin) / in_a_row
 
 
 def ratios(
@@ -96,7 +91,7 @@ def ratios(
     times: dict[str, list[float]] = {name: [] for name in works}
     for round_number in range(rounds + 2):  # the first two warm up
         for name in order.sample(list(works), len(works)):
-            passed = milliseconds(partial(repeat, works[name], in_a_row)) / in_a_row
+            passed = milliseconds(works[name], in_a_row)
             if round_number >= 2:
                 times[name].append(passed)
     found = {}

@@ -19,7 +19,7 @@ from .layers import Masked, MaskedConv2d, MaskedLinear
 from .optimizer_state import state_tensors
 
 # Below this density, and from this number of weights on, compressed layers train faster than dense
-# ones on two CPU cores, with some room: `benchmarks/compressed.py` measures both.
+# ones on two CPU cores with AVX2, with some room: `benchmarks/compressed.py` measures both.
 PAYS_BELOW = 0.15
 PAYS_FROM = 512 * 256
 # Right behind a compressed layer a linear layer of any size pays with at most so many active
